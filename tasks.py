@@ -1,0 +1,85 @@
+"""Work on this repository: `./inv --list` shows every command, `./inv --help COMMAND` one.
+
+Only what reads arguments and prints lives here; the lab, the builds and the story are packages of `ci`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from invoke import Collection, Context, task
+from invoke.exceptions import Exit
+
+from ci.build_tasks import namespace as build
+from ci.lab.tasks import namespace as lab
+
+TOP = Path(__file__).resolve().parent
+LOCKS = {
+    "dev": ["--python-version", "3.11"],
+    "onboard": ["--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28"],
+    "hangar": ["--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28"],
+}
+
+
+def _python(*args: str, **environment: str) -> int:
+    """Runs the project's own Python at the top of the checkout and returns its exit code."""
+    return subprocess.run(
+        [sys.executable, *args], cwd=TOP, env={**os.environ, **environment}, check=False
+    ).returncode
+
+
+def _must(what: str, code: int) -> None:
+    if code:
+        raise Exit(f"{what} failed; what it printed stands above", code=4)
+
+
+@task
+def demo(c: Context) -> None:
+    """Lab up, hosts provisioned, released, one whole turnaround told step by step."""
+    from ci.story.demo import main
+
+    code = main()
+    if code:
+        raise Exit(code=code)
+
+
+@task(help={"fast": "leave out what needs the lab's hosts (60 s at most)"})
+def test(c: Context, fast: bool = False) -> None:
+    """Everything, hosts included; with --fast everything that needs no hosts."""
+    args = ["-m", "not hosts"] if fast else []
+    _must("the test suite", _python("-m", "pytest", *args))
+
+
+@task
+def lint(c: Context) -> None:
+    """Style, types, and who may import whom."""
+    failed = [
+        name
+        for name, args in {
+            "ruff check": ["-m", "ruff", "check", "."],
+            "ruff format": ["-m", "ruff", "format", "--check", "."],
+            "mypy": ["-m", "mypy"],
+            "import rules": ["-c", "from importlinter.cli import lint_imports_command as m; m()"],
+        }.items()
+        if _python(*args)
+    ]
+    if failed:
+        raise Exit(f"lint: {', '.join(failed)} found what stands above", code=4)
+
+
+@task
+def lock(c: Context) -> None:
+    """Write requirements/*.txt anew from pyproject.toml: hashes, and no package index's address."""
+    for name, target in LOCKS.items():
+        command = ["uv", "pip", "compile", "pyproject.toml", "--extra", name, "--quiet"]
+        command += ["--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url"]
+        command += ["--no-emit-find-links", *target, "--output-file", f"requirements/{name}.txt"]
+        if name != "dev":
+            command += ["--only-binary", ":all:"]
+        _must(f"locking {name}", subprocess.run(command, cwd=TOP, check=False).returncode)
+
+
+namespace = Collection(demo, test, lint, lock, lab, build)
