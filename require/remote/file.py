@@ -1,0 +1,212 @@
+"""Files, directories and links: the twin of `require.resources.file`."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import hashlib
+import os
+import pwd
+import stat
+from typing import Any
+
+from require.remote.shell import Refused, run
+
+MAX_TEXT = 64 * 1024
+MAX_HASHED = 256 * 1024 * 1024
+
+
+def probe(spec: dict[str, Any]) -> dict[str, Any]:
+    """Look at a path.
+
+    Args:
+        spec: "path"; for a file also "sha", the SHA-256 that is wished, and "text": whether the
+            text is to come back where it differs (UTF-8, up to 64 KiB).
+
+    Returns:
+        "kind" absent, file, directory, link or other; "mode", "owner", "group"; for a link
+        "target"; for a file whose content is asked for "sha", "size" and perhaps "text".
+    """
+    path = spec["path"]
+    try:
+        seen = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"kind": "absent"}
+    if stat.S_ISLNK(seen.st_mode):
+        return {"kind": "link", "target": os.readlink(path)}
+    state = {
+        "kind": _kind(seen.st_mode),
+        "mode": stat.S_IMODE(seen.st_mode),
+        "owner": _user_name(seen.st_uid),
+        "group": _group_name(seen.st_gid),
+    }
+    if state["kind"] == "file" and "sha" in spec:
+        state |= _content(path, seen, spec)
+    return state
+
+
+def _content(path: str, seen: os.stat_result, spec: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"size": seen.st_size}
+    if seen.st_size > MAX_HASHED:
+        return found | {"sha": f"not hashed: {seen.st_size} bytes of {seen.st_mtime_ns}"}
+    with open(path, "rb") as file:
+        found["sha"] = hashlib.file_digest(file, "sha256").hexdigest()
+        if found["sha"] != spec["sha"] and spec["text"] and seen.st_size <= MAX_TEXT:
+            file.seek(0)
+            with contextlib.suppress(UnicodeDecodeError):
+                found["text"] = file.read(MAX_TEXT).decode()
+    return found
+
+
+def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
+    """Make a path what it should be.
+
+    Args:
+        spec: the question and "kind"; for a file "content", "validate", "secret"; for a link
+            "target"; for file and directory "mode", "owner", "group".
+        state: what `probe` saw just now.
+
+    Raises:
+        Refused: parent, owner or group are missing, something is in the way, the new content was
+            not accepted, or the path changed while it was written.
+    """
+    parent, name = os.path.split(spec["path"])
+    try:
+        place = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refused(
+            f"there is no directory {parent}: declare require.file.directory({parent!r})"
+        ) from None
+    try:
+        {"file": _file, "directory": _directory, "link": _link, "absent": _absent}[spec["kind"]](
+            spec, state, place, name
+        )
+        os.fsync(place)
+    finally:
+        os.close(place)
+
+
+def _file(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
+    owner, group = _ids(spec)
+    if state["kind"] == "directory":
+        raise Refused("a directory is in the way")
+    if state["kind"] == "file" and state["sha"] == spec["sha"]:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+        _attributes(handle, spec["mode"], owner, group)
+        return
+    if state["kind"] == "file":
+        # What is not declared is kept from the file that is replaced.
+        seen = os.stat(name, dir_fd=place, follow_symlinks=False)
+        owner = seen.st_uid if owner == -1 else owner
+        group = seen.st_gid if group == -1 else group
+    beside = _beside(place, name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    handle = os.open(beside, flags, 0o600, dir_fd=place)
+    try:
+        content = memoryview(spec["content"])
+        while content:
+            content = content[os.write(handle, content) :]
+        _attributes(handle, spec["mode"], owner, group)
+        _validate(spec, os.path.join(os.path.dirname(spec["path"]), beside))
+        if probe(spec) != state:
+            raise Refused("it changed while its new content was written: converge again")
+        os.replace(beside, name, src_dir_fd=place, dst_dir_fd=place)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside, dir_fd=place)
+        raise
+
+
+def _validate(spec: dict[str, Any], path: str) -> None:
+    if not spec["validate"]:
+        return
+    argv = [word.replace("{}", path) for word in spec["validate"]]
+    try:
+        done = run(argv)
+    except FileNotFoundError:
+        raise Refused(f"there is no program {argv[0]} to validate it with") from None
+    if done.code != 0:
+        words = "what it said may hold a secret" if spec["secret"] else done.err + done.out
+        raise Refused(f"{argv[0]} does not accept the new content: {words.strip()[-2000:]}")
+
+
+def _directory(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
+    owner, group = _ids(spec)
+    if state["kind"] == "absent":
+        os.mkdir(name, 0o700, dir_fd=place)
+    elif state["kind"] != "directory":
+        raise Refused(f"a {state['kind']} is in the way")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    _attributes(os.open(name, flags, dir_fd=place), spec["mode"], owner, group)
+
+
+def _link(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
+    if state["kind"] == "directory":
+        raise Refused("a directory is in the way")
+    beside = _beside(place, name)
+    os.symlink(spec["target"], beside, dir_fd=place)
+    os.replace(beside, name, src_dir_fd=place, dst_dir_fd=place)
+
+
+def _absent(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
+    if state["kind"] != "directory":
+        if state["kind"] != "absent":
+            os.unlink(name, dir_fd=place)
+        return
+    try:
+        os.rmdir(name, dir_fd=place)
+    except OSError:
+        raise Refused("the directory is not empty: only an empty one is removed") from None
+
+
+def _beside(place: int, name: str) -> str:
+    """Return the name that a new file has until it is whole; what a power cut left is removed.
+
+    It begins with a dot and ends with "~": what reads whole directories (sudo, cron, nginx's
+    `*.conf`) passes such names over.
+    """
+    beside = f".{name[:200]}.turnaround~"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside, dir_fd=place)
+    return beside
+
+
+def _attributes(handle: int, mode: int, owner: int, group: int) -> None:
+    """Set owner, then mode (a change of owner clears setuid), bring it to the disk, close."""
+    try:
+        os.fchown(handle, owner, group)
+        os.fchmod(handle, mode)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _ids(spec: dict[str, Any]) -> tuple[int, int]:
+    """Return the numbers of owner and group, -1 for one that is left."""
+    owner, group = spec["owner"], spec["group"]
+    try:
+        uid = -1 if owner is None else pwd.getpwnam(owner).pw_uid
+    except KeyError:
+        raise Refused(f"there is no user {owner}: declare require.user.user({owner!r})") from None
+    try:
+        return uid, -1 if group is None else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise Refused(f"there is no group {group}: declare require.user.group({group!r})") from None
+
+
+def _kind(mode: int) -> str:
+    return "directory" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,134 @@
+"""Declaring collects resources, in an order in which each comes after what it needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+import require
+from require import DeclarationError
+
+
+def test_what_is_declared_keeps_its_order_role_and_place() -> None:
+    with require.declare(role="base") as catalog:
+        require.apt.packages(["nginx-light"])
+        motd = require.file.file("/etc/motd", content="Welcome aboard\n")
+    assert [each.key for each in catalog.ordered()] == [
+        "apt.packages:nginx-light",
+        "file:/etc/motd",
+    ]
+    assert motd.role == "base"
+    assert str(motd.where).endswith(f"test_catalog.py:{motd.where.line}")
+
+
+def test_the_calls_of_the_talk_work_as_written() -> None:
+    user, password, db = "cms", "s3cret", "cms"
+    with require.declare() as catalog:
+        require.postgres.server()
+        require.postgres.user(name=user, password=password, createdb=True)
+        require.postgres.database(name=db, owner=user)
+    assert [each.key for each in catalog.ordered()] == [
+        "postgres.server",
+        "postgres.user:cms",
+        "postgres.database:cms",
+    ]
+
+
+def test_a_key_that_is_declared_twice_names_both_places() -> None:
+    with require.declare():
+        require.file.file("/etc/motd", content="one")
+        with pytest.raises(DeclarationError) as error:
+            require.file.absent("/etc/motd")
+    places = re.findall(r"test_catalog\.py:(\d+)", str(error.value))
+    assert len(set(places)) == 2
+    assert "file:/etc/motd is declared twice" in str(error.value)
+
+
+def test_declaring_outside_of_a_block_is_an_error() -> None:
+    with pytest.raises(DeclarationError, match=r"file:/etc/motd .*outside"):
+        require.file.file("/etc/motd", content="")
+
+
+def test_the_roles_of_a_host_share_one_catalog() -> None:
+    with require.declare(role="host") as outer:
+        with require.declare(role="tower") as inner:
+            require.file.directory("/etc/wireguard")
+        require.file.directory("/etc/turnaround")
+    assert inner is outer
+    assert [each.role for each in outer] == ["tower", "host"]
+
+
+def test_what_is_needed_comes_first_even_when_it_is_declared_later() -> None:
+    with require.declare() as catalog:
+        require.file.file("/srv/a/b", content="", owner="ife")
+        require.file.directory("/srv/a")
+        require.file.directory("/srv")
+        require.user.user("ife", groups=["media"])
+        require.user.group("media")
+    order = [each.key for each in catalog.ordered()]
+    assert order == ["file:/srv", "file:/srv/a", "group:media", "user:ife", "file:/srv/a/b"]
+
+
+def test_a_service_comes_after_its_unit_file() -> None:
+    with require.declare() as catalog:
+        service = require.systemd.service("turnaround-api")
+        unit = require.systemd.unit("turnaround-api.service", content="[Service]\n")
+    assert list(catalog.ordered()) == [unit, service]
+
+
+def test_needing_each_other_in_a_circle_is_named() -> None:
+    with require.declare() as catalog:
+        inside = require.file.file("/srv/a/list", content="")
+        require.file.directory("/srv/a", needs=[inside])
+    with pytest.raises(DeclarationError, match=r"circle: .*file:/srv/a/list .* → file:/srv/a .* →"):
+        catalog.ordered()
+
+
+def test_a_need_of_another_catalog_is_an_error() -> None:
+    with require.declare():
+        other = require.file.directory("/srv")
+    with require.declare() as catalog:
+        require.file.file("/etc/motd", content="", needs=[other])
+    with pytest.raises(DeclarationError, match="needs file:/srv, which is not declared"):
+        catalog.ordered()
+
+
+def test_two_handlers_of_one_name_must_do_the_same() -> None:
+    with require.declare() as catalog:
+        for number, argv in enumerate((["true"], ["false"])):
+            handler = require.command.handler("firewall", argv)
+            require.file.file(f"/etc/{number}", content="", notify=[handler])
+    with pytest.raises(DeclarationError, match=r"command\.handler:firewall"):
+        catalog.handlers()
+
+
+def test_where_a_resource_was_declared_does_not_make_it_another_one() -> None:
+    with require.declare():
+        motd = require.file.file("/etc/motd", content="")
+    assert replace(motd, where=type(motd.where)("elsewhere.py", 1)) == motd
+
+
+@pytest.mark.parametrize("path", ["etc/motd", "/etc//motd", "/etc/../motd", "/etc/motd/", "/a\0b"])
+def test_a_path_must_be_absolute_and_plain(path: str) -> None:
+    with require.declare(), pytest.raises(DeclarationError, match="wanted an absolute path"):
+        require.file.file(path, content="")
+
+
+def test_what_cannot_be_right_is_said_when_it_is_declared() -> None:
+    with require.declare():
+        with pytest.raises(DeclarationError, match="guard"):
+            require.command.command("wipe", ["rm", "-rf", "/srv/cache"])
+        with pytest.raises(DeclarationError, match="list of package names"):
+            require.apt.packages(["nginx; rm -rf /"])
+        with pytest.raises(DeclarationError, match="one of them"):
+            require.systemd.unit("a.service")
+        with pytest.raises(DeclarationError, match="name==version"):
+            require.python.environment("/opt/x", wheelhouse="/w", requirements=["flask>=3"])
+        with pytest.raises(DeclarationError, match="cannot be a name"):
+            require.user.user("root:x")
+        with pytest.raises(DeclarationError, match="password is empty"):
+            require.postgres.user("cms", password="")
+        with pytest.raises(DeclarationError, match="nowhere says"):
+            require.file.file("/etc/x", content="", validate=["nginx", "-t"])

@@ -1,0 +1,107 @@
+"""The program is small, whole, and carries no more than its trip needs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+from require import LocalTransport, program
+from require.errors import CommandFailed
+from require.remote.wire import MAGIC, Decoder, Reader, frame
+from require.secret import Secret
+from require.shaking import shake
+
+NOUNS = ["apt", "command", "file", "postgres", "python", "systemd", "user"]
+REMOTE = Path(program.__file__).parent / "remote"
+
+
+def source(payload: bytes) -> str:
+    return zlib.decompress(payload.partition(b"\n")[2]).decode()
+
+
+def test_a_look_carries_nothing_that_changes_a_host() -> None:
+    text = source(program.look_payload(NOUNS, {}))
+    for word in ("useradd", "apt-get", "fchmod", "os.replace", "ALTER DATABASE", "systemd-run"):
+        assert word not in text
+        assert word in source(program.apply_payload(NOUNS, {}))
+
+
+def test_a_look_with_every_noun_is_below_8_kB() -> None:
+    assert len(program.look_payload(NOUNS, {})) < 8_000
+
+
+def test_a_secret_is_in_the_payload_and_never_in_the_command() -> None:
+    payload = program.apply_payload(["file"], {"order": {"password": Secret("s3cret")}})
+    assert program.read(payload)["order"] == {"password": {"$secret": "s3cret"}}
+    assert "s3cret" not in program.COMMAND
+    assert len(program.COMMAND) < 4096
+
+
+def test_a_payload_that_was_cut_runs_nothing() -> None:
+    payload = program.apply_payload(NOUNS, {"state_dir": "/nowhere"})
+    with pytest.raises(CommandFailed, match="the program was cut"):
+        LocalTransport().call(program.COMMAND, payload[:-100], timeout_s=10)
+
+
+@pytest.mark.parametrize("path", sorted(REMOTE.glob("*.py")), ids=lambda path: path.stem)
+def test_the_remote_side_imports_only_the_standard_library(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            ours = name == "require.remote" or name.startswith("require.remote.")
+            assert ours or name.partition(".")[0] in sys.stdlib_module_names
+
+
+def test_every_noun_has_a_twin() -> None:
+    resources = {path.stem for path in (REMOTE.parent / "resources").glob("*.py")}
+    assert resources - {"__init__"} == set(NOUNS)
+    assert set(NOUNS) <= {path.stem for path in REMOTE.glob("*.py")}
+
+
+def test_shaking_keeps_what_is_reached_through_other_modules() -> None:
+    sources = {
+        "a": "from require.remote import b\ndef used(x: int) -> int:\n    'doc'\n    return b.f(x)",
+        "b": "import os\nimport re\ndef f(x): return os.fspath(g(x))\ndef g(x): return x\ndef h(): re",
+    }
+    shaken = shake(sources, [("a", "used")])
+    assert shaken["a"] == "from require.remote import b\n\ndef used(x):\n    return b.f(x)"
+    assert "def g" in shaken["b"]
+    assert "import os" in shaken["b"]
+    assert "def h" not in shaken["b"]
+    assert "import re" not in shaken["b"]
+
+
+def test_frames_survive_being_cut_into_pieces_and_noise_before_them() -> None:
+    stream = b"Welcome to Debian!\n" + MAGIC + frame(b"P", {"done": 1}) + frame(b"R", [1, "é"])
+    reader = Reader()
+    found = [each for byte in stream for each in reader.feed(bytes([byte]))]
+    assert found == [(b"P", {"done": 1}), (b"R", [1, "é"])]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [MAGIC + b"X\0\0\0\1x", MAGIC + b"R\xff\xff\xff\xff", b"<html>" * 20_000],
+    ids=["kind", "size", "not ours"],
+)
+def test_frames_that_are_not_ours_are_refused(bad: bytes) -> None:
+    with pytest.raises(ValueError, match="ours"):
+        list(Reader().feed(bad))
+
+
+def test_a_request_brings_bytes_texts_and_secrets_and_remembers_the_secrets() -> None:
+    decoder = Decoder()
+    payload = program.apply_payload(
+        [], {"text": "naïve".encode(), "bytes": b"\xff\0", "secret": Secret("s3cret")}
+    )
+    request = decoder.load(json.dumps(program.read(payload)))
+    assert request["text"] == "naïve".encode()
+    assert request["bytes"] == b"\xff\0"
+    assert request["secret"] == "s3cret"
+    assert decoder.mask("it was s3cret") == "it was ••••••"

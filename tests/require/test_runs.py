@@ -1,0 +1,166 @@
+"""Runs on a host: links that drop, one at a time, the journal, secrets, and a run that cannot begin."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import require
+from require import (
+    CommandFailed,
+    FakeTransport,
+    LinkLost,
+    LocalTransport,
+    Secret,
+)
+from require.remote.wire import MAGIC, frame
+from require.result import Event
+from tests.require.host import Host, Meddling, note
+
+
+def test_a_link_that_drops_does_not_leave_half_a_host(host: Host) -> None:
+    os.mkfifo(host.path("gate"))
+    with require.declare() as catalog:
+        require.command.command(
+            "wait",
+            f"cat '{host.path('gate')}'; touch '{host.path('begun')}'",
+            creates=host.path("begun"),
+        )
+        require.file.file(
+            host.path("after"), content="", owner=None, notify=[note(host, "restarts")]
+        )
+
+    def cut(event: Event) -> None:
+        if event.stage == "apply":
+            raise LinkLost("EC-TAA", "the link was cut")
+
+    lost = host.converge(catalog, progress=cut)
+    assert lost.link_lost
+    assert "converge again to see and to finish" in lost.errors[0]
+    assert {each.status for each in lost.outcomes} == {"unknown"}
+
+    meanwhile = host.converge(catalog)
+    assert "being changed by ops@desk" in meanwhile.errors[0]
+    assert meanwhile.last_run is not None
+    assert meanwhile.last_run.running
+
+    with open(host.path("gate"), "w"):
+        pass
+    host.wait_for_the_run()
+    result = host.converge(catalog)
+    assert result.trips == 1
+    assert not result.differs
+    assert result.last_run is not None
+    assert (result.last_run.run, result.last_run.finished) == (lost.run, True)
+    assert host.read("restarts") == "ran\n"
+
+
+def test_a_host_that_another_operator_changes_is_left_alone(host: Host) -> None:
+    runs = host.state / "runs"
+    runs.mkdir(parents=True, mode=0o700)
+    with open(runs / "lock", "w") as file, host.files(1) as catalog:
+        holder = {"owner": "eva@gate", "run": "r7", "at": "08:00", "expires": "09:00"}
+        file.write(json.dumps(holder))
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        result = host.converge(catalog)
+        assert "changed by eva@gate (run r7, since 08:00, at most until 09:00)" in result.errors[0]
+        assert result.trips == 1
+        assert host.converge(catalog, check=True).errors == ()
+    assert not (host.root / "file 0").exists()
+    assert not host.converge(catalog).failed
+
+
+def test_an_operator_who_comes_between_look_and_apply_is_seen_too(host: Host) -> None:
+    with host.files(1) as catalog:
+        pass
+    host.converge(catalog)
+    with open(host.state / "runs" / "lock", "r+") as file, host.files(1, "two\n") as catalog:
+        meddling = Meddling(lambda: fcntl.flock(file, fcntl.LOCK_EX))
+        result = host.converge(catalog, transport=meddling)
+    assert "the host is being changed by" in result.errors[0]
+    assert host.read("file 0") == "one\n"
+
+
+def test_the_journal_is_private_and_tells_each_step(host: Host) -> None:
+    with host.files(1) as catalog:
+        pass
+    result = host.converge(catalog)
+    assert (host.state / "runs").stat().st_mode & 0o777 == 0o700
+    key = f"file:{host.path('file 0')}"
+    events = [
+        (each["event"], each.get("key"), each.get("status")) for each in host.journal(result.run)
+    ]
+    assert events == [
+        ("start", None, None),
+        ("begin", key, None),
+        ("end", key, "changed"),
+        ("finish", None, None),
+    ]
+    assert host.journal(result.run)[0]["operator"] == "ops@desk"
+
+
+def test_a_run_that_arrives_twice_happens_once(host: Host) -> None:
+    with host.files(1) as catalog:
+        pass
+    host.converge(catalog, run_id=lambda: "r1")
+    (host.root / "file 0").unlink()
+    result = host.converge(catalog, run_id=lambda: "r1")
+    assert "the run r1 has been here already" in result.errors[0]
+    assert not (host.root / "file 0").exists()
+
+
+def test_no_program_is_left_on_the_host(host: Host) -> None:
+    with host.files(1) as catalog:
+        pass
+    host.converge(catalog)
+    left = {each.name for each in host.state.rglob("*") if each.is_file()}
+    assert left == {"lock", "last", "journal.jsonl"}
+
+
+def test_a_secret_reaches_the_host_and_nothing_else(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "key.j2").write_text("key {{ key }}\n")
+    (host.root / "key").write_text("key former\n")
+    with require.declare(templates=tmp_path) as catalog:
+        require.file.template(host.path("key"), template="key.j2", owner=None, key=Secret("s3cret"))
+        require.command.command(
+            "leak",
+            ["/bin/sh", "-c", "cat >&2; exit 1"],
+            creates=host.path("none"),
+            stdin=Secret("pa55word"),
+        )
+    fake_argv: list[str] = []
+
+    class Watching(LocalTransport):
+        def call(self, command: str, *rest: Any, **named: Any) -> bytes:
+            fake_argv.append(command)
+            return super().call(command, *rest, **named)
+
+    result = host.converge(catalog, transport=Watching())
+    assert host.read("key") == "key s3cret\n"
+    journal = (host.state / "runs" / result.run / "journal.jsonl").read_text()
+    seen = f"{result!r} {result.as_dict()} {journal} {fake_argv}"
+    assert "leak" in seen
+    for secret in ("s3cret", "pa55word", "former"):
+        assert secret not in seen
+
+
+def test_a_run_that_could_not_begin_says_why(host: Host) -> None:
+    died = MAGIC + frame(b"R", {"died": "it ended with exit code 1: systemd-run: no bus"})
+    look = {
+        "answers": [{"state": {"kind": "absent"}}],
+        "pending": [],
+        "last_run": None,
+        "lock": None,
+    }
+    with host.files(1) as catalog:
+        pass
+    result = host.converge(catalog, transport=FakeTransport([MAGIC + frame(b"R", look), died]))
+    assert "systemd-run: no bus" in result.errors[0]
+    failed = FakeTransport(
+        [MAGIC + frame(b"R", look), CommandFailed("x", 1, "sudo: a password is")]
+    )
+    assert "sudo: a password is" in host.converge(catalog, transport=failed).errors[0]
