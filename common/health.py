@@ -1,0 +1,65 @@
+"""`/health`: which revision this is, and whether its database and catalogue are there."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from common.settings import Settings
+
+__all__ = ["blueprint", "revision", "schema_version"]
+
+log = logging.getLogger(__name__)
+
+
+def revision(current_dir: Path, kind: str) -> str:
+    """Return the revision of the release that `current_dir/kind` points to, '' when there is none.
+
+    >>> revision(Path("/opt/turnaround/current"), "onboard")  # doctest: +SKIP
+    '20261123021500-05b9b0f1a2c3'
+    """
+    try:
+        manifest = json.loads((current_dir / kind / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(manifest.get("revision", "")) if isinstance(manifest, dict) else ""
+
+
+def schema_version(engine: Engine) -> str:
+    """Return the migration that the database is at (`0001`), '' when it was never migrated."""
+    with engine.connect() as connection:
+        if connection.scalar(text("select to_regclass('public.alembic_version')")) is None:
+            return ""
+        return connection.scalar(text("select version_num from alembic_version")) or ""
+
+
+def blueprint(
+    settings: Settings, kind: str, engine: Engine, catalogue: Callable[[], object]
+) -> Blueprint:
+    """Return the blueprint with `/health`; 200 when healthy, 503 when not, the same JSON in both.
+
+    Arguments: `kind` is the release that serves (`onboard`, `hangar`); `catalogue` returns what the
+    host knows of its catalogue (a version, a number of items) and may raise.
+    """
+    # Read when the process starts: this process is that release, even after `current` moved on.
+    own = revision(settings.current_dir, kind)
+    health = Blueprint("health", __name__)
+
+    @health.get("/health")
+    def show() -> ResponseReturnValue:
+        body: dict[str, object] = {"healthy": True, "revision": own, "catalogue": None}
+        try:
+            body |= {"schema": schema_version(engine), "database": "ok", "catalogue": catalogue()}
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            log.error("not healthy: %s", error)
+            body |= {"healthy": False, "schema": body.get("schema", ""), "database": "failed"}
+        return jsonify(body), 200 if body["healthy"] else 503
+
+    return health

@@ -1,0 +1,64 @@
+"""The models: one noun per file. The same tables stand aboard and at the hangar.
+
+What travels says so by `__sync__`; `travelling` lists those. Nothing here knows how it travels.
+"""
+
+from __future__ import annotations
+
+from common.schema.aircraft import Aircraft
+from common.schema.app_user import AppUser
+from common.schema.asset import Asset
+from common.schema.audit import Audit
+from common.schema.base import Base, Direction, Mode, Sync
+from common.schema.heartbeat import Heartbeat
+from common.schema.item import Item
+from common.schema.ledger import Applied, Batch, Cursor, Dirty, Epoch
+from common.schema.staff import Staff
+from common.schema.survey import Survey
+from common.schema.survey_answer import SurveyAnswer
+from common.schema.token import Token
+from common.schema.usage_event import UsageEvent
+from common.schema.user_event import USER_FIELDS, UserEvent
+from common.schema.work import Work
+
+__all__ = [
+    "USER_FIELDS",
+    "Aircraft",
+    "AppUser",
+    "Applied",
+    "Asset",
+    "Audit",
+    "Base",
+    "Batch",
+    "Cursor",
+    "Direction",
+    "Dirty",
+    "Epoch",
+    "Heartbeat",
+    "Item",
+    "Mode",
+    "Staff",
+    "Survey",
+    "SurveyAnswer",
+    "Sync",
+    "Token",
+    "UsageEvent",
+    "UserEvent",
+    "Work",
+    "travelling",
+]
+
+
+def travelling(direction: Direction) -> list[type[Base]]:
+    """Return the models that go this way, parents first within each stream.
+
+    >>> [model.__tablename__ for model in travelling("up")]
+    ['usage_event', 'survey_answer', 'user_event']
+    """
+    found = [
+        (model.__sync__, model)
+        for model in (mapper.class_ for mapper in Base.registry.mappers)
+        if model.__sync__ is not None and model.__sync__.direction == direction
+    ]
+    found.sort(key=lambda pair: (pair[0].stream, pair[0].rank, pair[1].__tablename__))
+    return [model for _, model in found]

@@ -1,0 +1,25 @@
+"""An aircraft as the hangar sees it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.schema.base import Base
+
+__all__ = ["Aircraft"]
+
+
+class Aircraft(Base):
+    """One aircraft: what the inventory says of it, and the last heartbeat it sent."""
+
+    __tablename__ = "aircraft"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    tower: Mapped[str] = mapped_column(unique=True)
+    airline: Mapped[str] = mapped_column(server_default=text("''"), default="")
+    last_seen: Mapped[datetime | None]
+    last_body: Mapped[dict[str, Any] | None]

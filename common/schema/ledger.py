@@ -1,0 +1,97 @@
+"""The synchronisation's own books (PostgreSQL schema `sync`): the same tables at both ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Identity, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.schema.base import Base
+
+__all__ = ["Applied", "Batch", "Cursor", "Dirty", "Epoch"]
+
+SCHEMA = "sync"
+
+
+class Epoch(Base):
+    """The history that a stream sent from here belongs to; a new one says: forget what you knew."""
+
+    __tablename__ = "epoch"
+    __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
+
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Dirty(Base):
+    """A row that changed: its key only. `batch` is the batch that claimed it, null until then."""
+
+    __tablename__ = "dirty"
+    __table_args__ = (
+        Index("ix_dirty_unclaimed", "stream", "id", postgresql_where=text("batch is null")),
+        Index("ix_dirty_claimed", "stream", "batch", postgresql_where=text("batch is not null")),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    stream: Mapped[str]
+    tbl: Mapped[str]
+    pk: Mapped[UUID]
+    batch: Mapped[int | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Batch(Base):
+    """A change-set sealed here. `seq` has no gaps, so a gap at the other end means loss."""
+
+    __tablename__ = "batch"
+    __table_args__ = (
+        CheckConstraint("state in ('sealed', 'published', 'acked')", name="state"),
+        {"schema": SCHEMA},
+    )
+
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    prev_sha256: Mapped[str]
+    sha256: Mapped[str]
+    bytes: Mapped[int]
+    rows: Mapped[int]
+    schema_version: Mapped[str]
+    state: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    pushed_at: Mapped[datetime | None]
+    acked_at: Mapped[datetime | None]
+
+
+class Cursor(Base):
+    """How far a peer's stream was applied here; locked while a change-set is being applied."""
+
+    __tablename__ = "cursor"
+    __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[UUID | None]
+    seq: Mapped[int] = mapped_column(server_default=text("0"))
+    sha256: Mapped[str] = mapped_column(server_default=text("''"))
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Applied(Base):
+    """A change-set that was applied here, written in the transaction that wrote its rows."""
+
+    __tablename__ = "applied"
+    __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
+
+    peer: Mapped[str] = mapped_column(primary_key=True)
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[str]
+    rows: Mapped[int]
+    applied_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ms: Mapped[int]

@@ -1,0 +1,31 @@
+"""What passengers did, for the statistics."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.schema.base import Base, Sync
+from common.uuid7 import uuid7
+
+__all__ = ["UsageEvent"]
+
+
+class UsageEvent(Base):
+    """One thing that happened (`play`, `open`, …); it may outlive the user and item it names."""
+
+    __tablename__ = "usage_event"
+    __sync__ = Sync(stream="use", direction="up", mode="append", rank=0)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID | None]
+    item_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    data: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"), default=dict)
+    aircraft: Mapped[str]
+    flight: Mapped[str] = mapped_column(server_default=text("''"), default="")

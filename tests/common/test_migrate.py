@@ -1,0 +1,43 @@
+"""The migrations and the models describe one schema, and a database is brought to it only once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine
+
+from common import migrate
+from common.health import schema_version
+from common.schema import Base
+
+
+@pytest.mark.postgres
+def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_schemas": True, "compare_type": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+@pytest.mark.postgres
+def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
+    assert migrate.upgrade(engine) == migrate.upgrade(engine) == schema_version(engine)
+
+
+def test_migrations_are_found_from_any_folder(tmp_path: Path) -> None:
+    top = Path(migrate.__file__).parent.parent
+    found = subprocess.run(
+        [sys.executable, "-c", "from common import migrate; print(migrate.head())"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(top), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "0001"
