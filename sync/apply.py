@@ -1,0 +1,287 @@
+"""Applying: a change-set's rows, its ledger row and the cursor are one transaction.
+
+So a crash at any point leaves all of it or nothing, and each change-set counts exactly once: one
+that was applied is skipped, one that comes too early waits for the missing one, and one of another
+history is refused in words. Rows are loaded by COPY into a temporary table, then merged by primary
+key where they differ; deletes come last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from common.schema import travelling
+from common.settings import Settings
+from sync import changeset, files, load
+from sync.capture import RECEIVES, spec
+from sync.load import Fold, Refused
+
+__all__ = ["Fold", "Outcome", "apply_all", "apply_stream", "received_streams"]
+
+
+@dataclass
+class Outcome:
+    """What became of a stream's waiting files: counts, and in words what stopped it, if anything."""
+
+    batches: int = 0
+    rows: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Outcome) -> Outcome:
+        self.batches += other.batches
+        self.rows += other.rows
+        self.problems += other.problems
+        return self
+
+
+@dataclass(frozen=True)
+class _Cursor:
+    epoch: UUID | None
+    seq: int
+    sha256: str
+
+
+def _nothing(step: str) -> None:
+    """No one watches the steps."""
+
+
+def received_streams(role: str) -> list[str]:
+    """Return the streams that a host of this role receives.
+
+    >>> received_streams("aircraft")
+    ['cat', 'usr']
+    """
+    return sorted({spec(model).stream for model in travelling(RECEIVES[role])})
+
+
+def apply_all(
+    engine: Engine,
+    settings: Settings,
+    peer: str,
+    *,
+    folds: Mapping[str, Fold] | None = None,
+    at: Callable[[str], None] = _nothing,
+) -> Outcome:
+    """Apply everything that waits in the peer's inbox; a stream that stops does not stop another."""
+    outcome = Outcome()
+    for stream in received_streams(settings.role):
+        outcome += apply_stream(engine, settings, peer, stream, folds=folds, at=at)
+    return outcome
+
+
+def apply_stream(
+    engine: Engine,
+    settings: Settings,
+    peer: str,
+    stream: str,
+    *,
+    folds: Mapping[str, Fold] | None = None,
+    at: Callable[[str], None] = _nothing,
+) -> Outcome:
+    """Apply the stream's waiting change-sets in order, each exactly once.
+
+    Arguments: `folds` maps a table to a function that is called in the same transaction with the
+    name of the temporary table of rows that came; `at` is told each step (`checked`, `locked`,
+    `loaded`, `ledger`, `committed`); tests kill there.
+
+    >>> apply_stream(engine, settings, "EC-TAA", "use")  # doctest: +SKIP
+    Outcome(batches=1, rows=180, problems=[])
+    """
+    outcome = Outcome()
+    cursor = _cursor(engine, peer, stream)
+    try:
+        folder = _folder(files.inbox(settings, peer) / stream, cursor)
+    except Refused as refusal:
+        outcome.problems.append(f"{peer}/{stream}: {refusal}")
+        return outcome
+    if folder is None:
+        return outcome
+    for seq, path in files.change_sets(folder):
+        if seq <= cursor.seq:
+            continue
+        if seq > cursor.seq + 1:
+            outcome.problems.append(
+                f"{peer}/{stream}: waits for change-set {cursor.seq + 1}; {seq} is here already. "
+                "The next synchronisation brings what is missing"
+            )
+            break
+        try:
+            rows = _apply_file(engine, settings.role, path, peer, stream, seq, folds or {}, at)
+        except changeset.BadChangeSet as error:
+            # Removed, or the other end would believe that it has arrived whole.
+            path.unlink(missing_ok=True)
+            outcome.problems.append(
+                f"{peer}/{stream}: {error}. It was removed; the next synchronisation sends it again"
+            )
+            break
+        except Refused as refusal:
+            outcome.problems.append(f"{peer}/{stream}/{path.name}: {refusal}")
+            break
+        if rows is not None:
+            outcome.batches += 1
+            outcome.rows += rows
+        cursor = _cursor(engine, peer, stream)
+    return outcome
+
+
+def _cursor(engine: Engine, peer: str, stream: str) -> _Cursor:
+    with engine.connect() as connection:
+        row = connection.execute(
+            text("select epoch, seq, sha256 from sync.cursor where peer = :peer and stream = :s"),
+            {"peer": peer, "s": stream},
+        ).one_or_none()
+    return _Cursor(None, 0, "") if row is None else _Cursor(row.epoch, row.seq, row.sha256)
+
+
+def _folder(base: Path, cursor: _Cursor) -> Path | None:
+    """Return the folder of the epoch that is being followed, None when nothing came yet."""
+    found = sorted(path.name for path in base.glob("*") if any(files.change_sets(path)))
+    if cursor.epoch is not None:
+        expected = files.epoch8(cursor.epoch)
+        others = [name for name in found if name != expected]
+        if others:
+            raise Refused(
+                f"expected epoch {expected}, found {', '.join(others)}: the other end began a new "
+                "history (its database was restored or made anew). It needs a snapshot"
+            )
+        return base / expected
+    if len(found) > 1:
+        raise Refused(
+            f"expected one epoch, found {', '.join(found)}: remove the folders of the older ones"
+        )
+    return base / found[0] if found else None
+
+
+def _apply_file(
+    engine: Engine,
+    role: str,
+    path: Path,
+    peer: str,
+    stream: str,
+    seq: int,
+    folds: Mapping[str, Fold],
+    at: Callable[[str], None],
+) -> int | None:
+    """Apply one file and return its rows; None when another process has just applied it."""
+    began = time.monotonic()
+    # One open file for both passes: rsync replaces by rename, so what was checked is what is read.
+    with path.open("rb") as file:
+        header, sha256 = changeset.check(file, path.name)
+        _expect(path.name, "node", peer, header.node)
+        _expect(path.name, "stream", stream, header.stream)
+        _expect(path.name, "sequence", seq, header.seq)
+        epoch = _epoch(path, header)
+        models = load.models(header, role, stream)
+        at("checked")
+        try:
+            with engine.begin() as connection:
+                if not _lock(connection, peer, stream, header, epoch):
+                    return None
+                at("locked")
+                connection.execute(text("set local sync.applying = 'on'"))
+                connection.execute(text("set constraints all deferred"))
+                parts = changeset.read(file, path.name)
+                load.load(connection, header, parts, models, folds)
+                at("loaded")
+                rows = sum(table.upserts + table.deletes for table in header.tables)
+                milliseconds = int((time.monotonic() - began) * 1000)
+                _record(connection, peer, stream, epoch, seq, sha256, rows, milliseconds)
+                at("ledger")
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            raise Refused(
+                f"the database refused a row: {str(error.orig).strip()}. Nothing of this change-set "
+                "was applied, and the stream stops here until the row is corrected at its source"
+            ) from error
+    at("committed")
+    return rows
+
+
+def _expect(name: str, what: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise changeset.BadChangeSet(name, what, expected, found)
+
+
+def _epoch(path: Path, header: changeset.Header) -> UUID:
+    try:
+        epoch = UUID(header.epoch)
+    except ValueError:
+        raise changeset.BadChangeSet(path.name, "epoch", "a UUID", header.epoch) from None
+    _expect(path.name, "epoch", path.parent.name, files.epoch8(epoch))
+    return epoch
+
+
+def _lock(
+    connection: Connection, peer: str, stream: str, header: changeset.Header, epoch: UUID
+) -> bool:
+    """Lock the cursor and say whether this change-set is the next one; False when it was applied."""
+    key = {"peer": peer, "stream": stream}
+    connection.execute(
+        text(
+            "insert into sync.cursor (peer, stream) values (:peer, :stream) on conflict do nothing"
+        ),
+        key,
+    )
+    cursor = connection.execute(
+        text(
+            "select epoch, seq, sha256 from sync.cursor "
+            "where peer = :peer and stream = :stream for update"
+        ),
+        key,
+    ).one()
+    if header.seq <= cursor.seq:
+        return False
+    if cursor.epoch is not None and cursor.epoch != epoch:
+        raise Refused(f"expected epoch {cursor.epoch}, found {epoch}: it needs a snapshot")
+    if header.first_seq > cursor.seq + 1:
+        raise Refused(f"waits for change-set {cursor.seq + 1}")
+    prev = cursor.sha256 or changeset.GENESIS
+    if header.prev_sha256 != prev:
+        raise Refused(
+            f"expected a successor of {prev}, found one of {header.prev_sha256}: the two ends "
+            "disagree about what came before. It needs a new epoch and a snapshot"
+        )
+    return True
+
+
+def _record(
+    connection: Connection,
+    peer: str,
+    stream: str,
+    epoch: UUID,
+    seq: int,
+    sha256: str,
+    rows: int,
+    milliseconds: int,
+) -> None:
+    values = {
+        "peer": peer,
+        "stream": stream,
+        "epoch": epoch,
+        "seq": seq,
+        "sha256": sha256,
+        "rows": rows,
+        "ms": milliseconds,
+    }
+    connection.execute(
+        text(
+            "insert into sync.applied (peer, stream, epoch, seq, sha256, rows, ms) "
+            "values (:peer, :stream, :epoch, :seq, :sha256, :rows, :ms)"
+        ),
+        values,
+    )
+    connection.execute(
+        text(
+            "update sync.cursor set epoch = :epoch, seq = :seq, sha256 = :sha256, "
+            "updated_at = now() where peer = :peer and stream = :stream"
+        ),
+        values,
+    )

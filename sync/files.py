@@ -1,0 +1,109 @@
+"""Where change-sets lie, and the few file operations that must survive a power cut."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+from common.settings import Settings
+from sync.changeset import file_name, sequence
+
+__all__ = [
+    "HANGAR",
+    "change_sets",
+    "epoch8",
+    "fsync",
+    "inbox",
+    "move",
+    "outbox",
+    "sealed_path",
+    "sha256_of",
+    "tmp",
+    "write_durably",
+]
+
+# What an aircraft calls its only peer, in folders and in the ledger.
+HANGAR = "hangar"
+
+
+def outbox(settings: Settings) -> Path:
+    """Return where sealed change-sets lie; the hangar's are sealed once for the whole fleet."""
+    base = settings.sync_dir / "outbox"
+    return base / "all" if settings.role == "hangar" else base
+
+
+def inbox(settings: Settings, peer: str) -> Path:
+    """Return where the peer's change-sets arrive; aboard, that is a part of what is pulled."""
+    base = settings.sync_dir / "inbox" / peer
+    return base if settings.role == "hangar" else base / "down"
+
+
+def tmp(settings: Settings) -> Path:
+    """Return where change-sets are written before they are named; the outbox's file system."""
+    return settings.sync_dir / "tmp"
+
+
+def epoch8(epoch: UUID) -> str:
+    """Return the folder of an epoch: its first eight digits."""
+    return epoch.hex[:8]
+
+
+def sealed_path(settings: Settings, stream: str, epoch: UUID, seq: int) -> Path:
+    """Return where a change-set that was sealed here lies.
+
+    >>> sealed_path(settings, "use", epoch, 7)  # doctest: +SKIP
+    PosixPath('/var/lib/turnaround/sync/outbox/use/1f0a93c2/000000000007.cs')
+    """
+    return outbox(settings) / stream / epoch8(epoch) / file_name(seq)
+
+
+def change_sets(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Give the change-sets in a folder by number; other names are rsync's own, or nobody's."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in sorted(names):
+        seq = sequence(name)
+        if seq is not None:
+            yield seq, folder / name
+
+
+def fsync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file that is on the disk already, and wait until its new name is on the disk too."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
+    fsync(target.parent)
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file's content in one step: after a power cut it is the old or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fchmod(out.fileno(), mode)
+        os.fsync(out.fileno())
+    move(beside, path)
+
+
+def sha256_of(path: Path) -> str | None:
+    """Return a file's SHA-256, or None when it is not there."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

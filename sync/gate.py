@@ -1,0 +1,69 @@
+"""What an aircraft's key may do at the hangar: the forced command of `~fleet/.ssh/authorized_keys`.
+
+`python3 -m sync.gate EC-TAA` looks at the command the aircraft asked for and hands over to rrsync:
+a push may only write that aircraft's inbox, a pull may only read its outbox. Everything else is
+refused in one sentence. Standard library only: it starts at every connection.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+
+__all__ = ["main", "restricted"]
+
+RRSYNC = "/usr/bin/rrsync"
+STATE_DIR = "/var/lib/turnaround"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}")
+
+
+class Refusal(Exception):
+    """The command is not one that an aircraft may run here."""
+
+
+def restricted(aircraft: str, asked: str, state_dir: str) -> list[str]:
+    """Return the command that stands for what the aircraft asked; raises `Refusal`.
+
+    >>> restricted("EC-TAA", "rsync --server --sender -tr . .", "/var/lib/turnaround")[1:]
+    ['-ro', '/var/lib/turnaround/sync/outbox/EC-TAA']
+    """
+    if not NAME.fullmatch(aircraft):
+        raise Refusal(f"{aircraft!r} is no aircraft's name")
+    if not asked:
+        raise Refusal("this key runs rsync only, and has no shell")
+    try:
+        words = shlex.split(asked)
+    except ValueError:
+        words = []
+    if words[:2] != ["rsync", "--server"]:
+        raise Refusal(f"this key runs rsync only, not {asked[:80]!r}")
+    if "--sender" in words:
+        return [RRSYNC, "-ro", f"{state_dir}/sync/outbox/{aircraft}"]
+    return [RRSYNC, "-wo", "-no-del", f"{state_dir}/sync/inbox/{aircraft}"]
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    """Replace this process by rrsync, or say why not and return 1."""
+    try:
+        if len(arguments) != 1:
+            raise Refusal("expected one argument, the aircraft's name")
+        state_dir = environment.get("TURNAROUND_STATE_DIR", STATE_DIR)
+        command = restricted(arguments[0], environment.get("SSH_ORIGINAL_COMMAND", ""), state_dir)
+        if not os.path.isdir(command[-1]):
+            raise Refusal(
+                f"{arguments[0]} has no folder here yet; converge the hangar, which makes it"
+            )
+        # The aircraft's own folder admits this user and the hangar's; rsync drops the set-group-id
+        # bit below it, so there the modes leave the door to that folder.
+        os.umask(0)
+        os.execv(command[0], command)  # noqa: S606  # no shell is wanted
+    except (Refusal, OSError) as error:
+        sys.stderr.write(f"turnaround: refused: {error}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,80 @@
+"""The hangar's side of a synchronisation: apply what aircraft pushed, settle users, offer the rest.
+
+Applied change-sets stay in the inbox for `REPLAY`: rsync then finds them there and sends nothing
+twice, and a hangar restored from a backup can go back to them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine, select, text
+
+from common.clock import utc_now
+from common.database import session
+from common.schema import Aircraft
+from common.settings import Settings, node_name
+from sync import files, publish, seal, users
+from sync.apply import Outcome, apply_all
+
+__all__ = ["ingest", "refresh"]
+
+log = logging.getLogger(__name__)
+
+REPLAY = timedelta(days=7)
+_ORPHAN = re.compile(r"\..+\.[A-Za-z0-9]{6}")
+_ORPHAN_AGE = timedelta(hours=1)
+
+
+def ingest(
+    engine: Engine,
+    settings: Settings,
+    aircraft: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> Outcome:
+    """Apply all that waits from one aircraft, exactly once; fold users; offer what changed to all.
+
+    >>> ingest(engine, settings, "EC-TAA")  # doctest: +SKIP
+    Outcome(batches=2, rows=184, problems=[])
+    """
+    name = node_name(aircraft)
+    outcome = apply_all(engine, settings, name, folds={"user_event": users.fold})
+    for problem in outcome.problems:
+        log.error("%s", problem)
+    refresh(engine, settings, clock=clock)
+    _sweep(engine, files.inbox(settings, name), name, clock())
+    return outcome
+
+
+def refresh(engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+    """Seal what changed at the hangar and bring every aircraft's outbox up to date."""
+    seal.seal_all(engine, settings, clock=clock)
+    with session(engine) as database:
+        names = database.scalars(select(Aircraft.name).order_by(Aircraft.name)).all()
+    for name in names:
+        publish.offer(engine, settings, name)
+
+
+def _sweep(engine: Engine, inbox: Path, aircraft: str, now: datetime) -> None:
+    with engine.connect() as connection:
+        old = connection.execute(
+            text(
+                "select a.stream, a.epoch, max(a.seq) as seq from sync.applied a "
+                "where a.peer = :peer and a.applied_at < :before group by a.stream, a.epoch"
+            ),
+            {"peer": aircraft, "before": now - REPLAY},
+        ).all()
+    for stream, epoch, last in old:
+        for seq, path in files.change_sets(inbox / stream / files.epoch8(epoch)):
+            if seq <= last:
+                path.unlink(missing_ok=True)
+    # What rsync was writing when the power went; a running one is younger.
+    for path in inbox.glob("*/*/.*"):
+        age = now.timestamp() - path.stat().st_mtime
+        if _ORPHAN.fullmatch(path.name) and age > _ORPHAN_AGE.total_seconds():
+            path.unlink(missing_ok=True)

@@ -1,0 +1,134 @@
+"""Loading a change-set's rows: COPY into temporary tables, merge by primary key, deletes last.
+
+It runs inside the transaction of `sync.apply`, which has checked the file and locked the cursor. A
+change-set writes the tables and columns of its own stream here, and no others.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from common.schema import Base, travelling
+from sync import changeset
+from sync.capture import RECEIVES, spec
+
+__all__ = ["Fold", "Refused", "load", "models"]
+
+Fold = Callable[[Connection, str], None]
+
+
+class Refused(Exception):
+    """A change-set cannot be applied as things are; the file stays where it is."""
+
+
+def models(header: changeset.Header, role: str, stream: str) -> dict[str, type[Base]]:
+    """Return the models the change-set writes; it can write no other table and no other column."""
+    known = {
+        model.__tablename__: model
+        for model in travelling(RECEIVES[role])
+        if spec(model).stream == stream
+    }
+    for table in header.tables:
+        model = known.get(table.table)
+        columns = [] if model is None else [column.name for column in model.__table__.columns]
+        unknown = [name for name in table.columns if name not in columns]
+        if model is None or unknown:
+            what = f"columns {', '.join(unknown)} of {table.table}" if model else table.table
+            raise Refused(
+                f"{what} is not in the schema here (the change-set is of schema {header.schema}). "
+                "It waits until this host has that schema: deploy the newer release"
+            )
+        if "id" not in table.columns:
+            raise changeset.BadChangeSet(table.table, "columns", "the key id", table.columns)
+        if table.deletes and spec(model).mode == "append":
+            raise changeset.BadChangeSet(
+                table.table, "deletes of a model whose rows are only added", 0, table.deletes
+            )
+    return known
+
+
+def load(
+    connection: Connection,
+    header: changeset.Header,
+    parts: Iterator[Any],
+    known: Mapping[str, type[Base]],
+    folds: Mapping[str, Fold],
+) -> None:
+    """Write the rows and deletes of `parts`, whose header must still be `header`.
+
+    Arguments: `known` is what `models` returned; `folds` are called with the name of the temporary
+    table of rows that came. Raises `BadChangeSet`, or `DBAPIError` when the database refuses a row.
+    """
+    if next(parts) != header:
+        raise changeset.BadChangeSet(header.stream, "header", "the one just checked", "another")
+    for table in header.tables:
+        if table.upserts:
+            columns = []
+            for _ in table.columns:
+                columns.append(next(parts))
+            incoming = _stage(connection, table, columns)
+            _merge(connection, table, incoming, known[table.table])
+            if table.table in folds:
+                folds[table.table](connection, incoming)
+    for block in parts:
+        _delete(connection, block)
+
+
+def _stage(connection: Connection, table: changeset.Table, columns: list[changeset.Block]) -> str:
+    incoming = f"incoming_{table.table}"
+    connection.execute(
+        text(
+            f"create temp table {incoming} "
+            f"(like public.{table.table} including defaults) on commit drop"
+        )
+    )
+    rows = zip(*(block.lines() for block in columns), strict=True)
+    data = b"\n".join(b"\t".join(row) for row in rows) + b"\n"
+    names = ", ".join(f'"{name}"' for name in table.columns)
+    _copy_in(connection, f"{incoming} ({names})", data, table.upserts)
+    return incoming
+
+
+def _copy_in(connection: Connection, target: str, data: bytes, expected: int) -> None:
+    cursor: Any = connection.connection.cursor()
+    cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
+    try:
+        cursor.copy_expert(f"copy {target} from stdin", io.BytesIO(data))
+    except cursor.connection.Error as error:
+        raise DBAPIError(f"copy {target}", None, error) from error
+    # COPY ends at a line `\.`, wherever it is.
+    if cursor.rowcount != expected:
+        raise changeset.BadChangeSet(target, "rows", expected, cursor.rowcount)
+
+
+def _merge(
+    connection: Connection, table: changeset.Table, incoming: str, model: type[Base]
+) -> None:
+    names = ", ".join(f'"{name}"' for name in table.columns)
+    others = [name for name in table.columns if name != "id"]
+    action = "nothing"
+    if spec(model).mode == "state" and others:
+        ours = ", ".join(f't."{name}"' for name in others)
+        theirs = ", ".join(f'excluded."{name}"' for name in others)
+        setting = ", ".join(f'"{name}" = excluded."{name}"' for name in others)
+        action = f"update set {setting} where ({ours}) is distinct from ({theirs})"
+    connection.execute(
+        text(
+            f"insert into {table.table} as t ({names}) "  # noqa: S608  # names from our models
+            f"select {names} from {incoming} on conflict (id) do {action}"
+        )
+    )
+
+
+def _delete(connection: Connection, block: changeset.Block) -> None:
+    name = block.table.table
+    connection.execute(text(f"create temp table gone_{name} (id uuid) on commit drop"))
+    _copy_in(connection, f"gone_{name} (id)", block.data, block.table.deletes)
+    connection.execute(
+        text(f"delete from {name} t using gone_{name} g where t.id = g.id")  # noqa: S608
+    )

@@ -1,0 +1,181 @@
+"""What the hangar offers each aircraft: a folder of hard links that its key may read.
+
+`sync/outbox/<AIRCRAFT>/` holds `down/<stream>/<epoch8>/*.cs`, links to the change-sets that were
+sealed once for the fleet, and `content/manifest.json` with `content/blobs/ab/<sha256>`. One aircraft
+more costs links, no sealing and no copies. Links come before the manifest that names them and go
+after it, so a reader never finds a name without its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, select, text
+
+from common.clock import utc_now
+from common.database import session
+from common.schema import Aircraft, Asset
+from common.schema import Item as CatalogueItem
+from common.settings import Settings, node_name
+from sync import files, tree
+from sync.manifest import File, Item, Manifest, dump, load
+from sync.state import heads
+
+__all__ = ["offer", "publish", "store"]
+
+log = logging.getLogger(__name__)
+
+
+def store(settings: Settings, source: Path) -> tuple[str, int]:
+    """Copy a file among the hangar's blobs and return its SHA-256 and size in bytes.
+
+    >>> store(settings, Path("poster.jpg"))  # doctest: +SKIP
+    ('9f86d081884c7d65…', 48211)
+    """
+    staging = settings.content_dir / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    beside = staging / uuid4().hex
+    digest = hashlib.sha256()
+    with source.open("rb") as given, beside.open("wb") as kept:
+        while chunk := given.read(2**20):
+            digest.update(chunk)
+            kept.write(chunk)
+        size = kept.tell()
+        kept.flush()
+        # Every aircraft's offer links this very file: nobody writes it again.
+        os.fchmod(kept.fileno(), 0o444)
+        os.fsync(kept.fileno())
+    files.move(beside, tree.blob_path(settings.content_dir, digest.hexdigest()))
+    return digest.hexdigest(), size
+
+
+def publish(
+    engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now
+) -> list[str]:
+    """Write the manifest of what is published and has not expired, and offer it to every aircraft.
+
+    An item whose validity begins later is in it: its files travel before it may be seen. Returns in
+    words which items were left out because a file of theirs is not at the hangar.
+    """
+    # Read and written in one go: of two editors who publish at once, the later one's list stays.
+    with _alone(engine, "publish"):
+        manifest, problems = _manifest(engine, settings.content_dir, clock())
+        files.write_durably(settings.content_dir / "manifest.json", dump(manifest))
+    for problem in problems:
+        log.error("%s", problem)
+    with session(engine) as database:
+        names = database.scalars(select(Aircraft.name).order_by(Aircraft.name)).all()
+    for name in names:
+        offer(engine, settings, name)
+    return problems
+
+
+def offer(engine: Engine, settings: Settings, aircraft: str) -> None:
+    """Bring one aircraft's outbox up to date: change-sets after its cursor, the manifest, its blobs.
+
+    Arguments: how far the aircraft has come is what its last heartbeat said; all of it otherwise.
+    """
+    base = settings.sync_dir / "outbox" / node_name(aircraft)
+    with _alone(engine, f"offer {aircraft}") as connection:
+        body = connection.scalar(
+            text("select last_body from aircraft where name = :name"), {"name": aircraft}
+        )
+        down = body.get("down") if isinstance(body, dict) else None
+        for stream, head in heads(engine).items():
+            there = down.get(stream) if isinstance(down, dict) else None
+            came = there if isinstance(there, dict) and there.get("epoch") == head["epoch"] else {}
+            after = came.get("seq", 0)
+            source = files.outbox(settings) / stream / head["epoch"][:8]
+            target = base / "down" / stream / head["epoch"][:8]
+            wanted = {
+                path.name: path
+                for seq, path in files.change_sets(source)
+                if seq <= head["seq"] and seq > (after if isinstance(after, int) else 0)
+            }
+            _link_all(wanted.items(), target)
+            _remove_others(target, set(wanted))
+        try:
+            manifest = load((settings.content_dir / "manifest.json").read_bytes())
+        except FileNotFoundError:
+            base.mkdir(parents=True, exist_ok=True)
+            return
+        hashes = {file.sha256 for item in manifest.items for file in item.files}
+        for sha256 in hashes:
+            blob = tree.blob_path(settings.content_dir, sha256)
+            _link_all([(sha256, blob)], base / "content" / "blobs" / sha256[:2])
+        files.write_durably(base / "content" / "manifest.json", dump(manifest), mode=0o444)
+        for folder in (base / "content" / "blobs").glob("??"):
+            _remove_others(folder, hashes)
+
+
+@contextmanager
+def _alone(engine: Engine, what: str) -> Iterator[Connection]:
+    """Let one process at a time do this, and give the connection that holds the lock."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+            {"key": f"turnaround {what}"},
+        )
+        yield connection
+
+
+def _manifest(engine: Engine, content: Path, now: datetime) -> tuple[Manifest, list[str]]:
+    items, problems = [], []
+    with session(engine) as database:
+        published = database.scalars(
+            select(CatalogueItem)
+            .where(CatalogueItem.published)
+            .where((CatalogueItem.valid_to.is_(None)) | (CatalogueItem.valid_to > now))
+            .order_by(CatalogueItem.id)
+        ).all()
+        assets: dict[object, list[Asset]] = {}
+        for asset in database.scalars(select(Asset).order_by(Asset.item_id, Asset.path)):
+            assets.setdefault(asset.item_id, []).append(asset)
+        for one in published:
+            own = assets.get(one.id, [])
+            lacking = [asset.path for asset in own if not _is_here(content, asset)]
+            if lacking:
+                problems.append(
+                    f"{one.kind} {one.id} is not offered: {', '.join(lacking[:3])} is not among the "
+                    "hangar's blobs; import it again"
+                )
+                continue
+            items.append(
+                Item(
+                    id=str(one.id),
+                    kind=one.kind,
+                    priority=one.priority,
+                    valid_from=one.valid_from,
+                    valid_to=one.valid_to,
+                    files=tuple(File(asset.path, asset.sha256, asset.size) for asset in own),
+                )
+            )
+    return Manifest(tuple(items)), problems
+
+
+def _is_here(content: Path, asset: Asset) -> bool:
+    try:
+        return tree.blob_path(content, asset.sha256).stat().st_size == asset.size
+    except FileNotFoundError:
+        return False
+
+
+def _link_all(wanted: Iterable[tuple[str, Path]], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in wanted:
+        target = folder / name
+        if not target.exists():
+            os.link(source, target)
+
+
+def _remove_others(folder: Path, wanted: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            path.unlink()

@@ -1,0 +1,180 @@
+"""rsync over SSH, as the aircraft starts it: which flags, how many bytes moved, why it failed.
+
+Change-sets are small and compressed already, so they go whole. Content goes `--inplace` into a
+staging folder: what arrived before a power cut is used by the next run, which rsync's own
+`--partial-dir` does not give (it keeps a partial file on a signal, not on a cut). One SSH connection
+serves a whole session.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.settings import Settings
+
+__all__ = ["Link", "LinkLost", "Moved", "Refused", "TransferError", "link_for"]
+
+TIMEOUT_S = 60
+CLOSE_S = 10
+_SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.M)
+_RECEIVED = re.compile(rb"^Total bytes received: (\d+)$", re.M)
+# rsync(1), "EXIT VALUES". Those that the other end or the way to it causes:
+_LINK_CODES = {10, 12, 30, 35, 255}
+_INCOMPLETE_CODES = {23, 24}
+_REFUSALS = (
+    "Host key verification failed",
+    "Permission denied (",
+    "refused:",
+)
+
+
+class TransferError(Exception):
+    """rsync failed; the message says with whom, what was seen and what to do."""
+
+
+class LinkLost(TransferError):
+    """The way to the hangar is gone or slow; what arrived is kept and the next run goes on."""
+
+
+class Refused(TransferError):
+    """The hangar answered and said no: a key, a host key or a command is not what it expects."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bytes on the link as rsync counts them (inside SSH), and whether every file came.
+
+    `complete` is False when some file could not be read at the other end.
+    """
+
+    sent: int = 0
+    received: int = 0
+    complete: bool = True
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(
+            self.sent + other.sent,
+            self.received + other.received,
+            self.complete and other.complete,
+        )
+
+
+@dataclass(frozen=True)
+class Link:
+    """The way to the hangar: `host` as SSH takes it, and the remote shell's words before it."""
+
+    host: str
+    shell: Sequence[str]
+
+    def push(self, folder: Path) -> Moved:
+        """Send what the folder holds to the hangar's inbox of this aircraft; nothing is removed."""
+        # The hangar's own user has another group than the one that receives: see `sync.gate`.
+        modes = "--chmod=D0777,F0644"
+        return self._run(["-rt", "-W", "--fsync", modes, f"{folder}/", f"{self.host}:./"])
+
+    def pull(self, folder: Path) -> Moved:
+        """Make the folder equal to the hangar's outbox of this aircraft, all but the blobs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        mirror = ["-rt", "-W", "--fsync", "--delete", "--exclude=/content/blobs", "--exclude=.*"]
+        return self._run([*mirror, "--chmod=D0755,F0644", f"{self.host}:./", f"{folder}/"])
+
+    def fetch(self, hashes: Iterable[str], staging: Path) -> Moved:
+        """Fetch blobs into `staging/<sha256>`, going on where a former run was cut."""
+        staging.mkdir(parents=True, exist_ok=True)
+        names = "".join(f"{sha256[:2]}/{sha256}\n" for sha256 in hashes)
+        flags = ["-t", "--inplace", "--no-whole-file", "--fsync", "--chmod=F0644"]
+        flags += ["--files-from=-", "--no-relative"]
+        source = f"{self.host}:content/blobs/"
+        return self._run([*flags, source, f"{staging}/"], names.encode())
+
+    def close(self) -> None:
+        """End the SSH connection that the runs shared; there may be none.
+
+        One that does not end is left to its own time-outs: it must not hide what the runs came to.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*self.shell, "-O", "exit", self.host],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=CLOSE_S,
+                check=False,
+            )
+
+    def _run(self, arguments: list[str], stdin: bytes = b"") -> Moved:
+        # No deadline over all: a long transfer on a slow link is legal. A dead one ends by rsync's
+        # own time-out, and by that of the SSH connection below it.
+        command = ["rsync", "--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
+        command += ["-e", shlex.join(self.shell), *arguments]
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, check=False, env={**_ENVIRONMENT}
+        )
+        said = done.stderr.decode(errors="replace").strip()[-2000:]
+        if done.returncode not in {0, *_INCOMPLETE_CODES}:
+            raise self._error(done.returncode, said)
+        sent, received = _SENT.search(done.stdout), _RECEIVED.search(done.stdout)
+        return Moved(
+            sent=int(sent[1]) if sent else 0,
+            received=int(received[1]) if received else 0,
+            complete=done.returncode == 0,
+        )
+
+    def _error(self, code: int, said: str) -> TransferError:
+        first = said.splitlines()[0] if said else "it said nothing"
+        lines = said.splitlines()
+        for refusal in _REFUSALS:
+            for line in (line for line in lines if refusal in line):
+                return Refused(
+                    f"{self.host} refused: {line.strip().rstrip('.')}. Is this aircraft enrolled, "
+                    "with the key it has now? Converging the hangar and this aircraft renews "
+                    "keys and host keys"
+                )
+        if code in _LINK_CODES:
+            return LinkLost(
+                f"{self.host}: the link was lost (rsync {code}: {first}). What arrived is kept; "
+                "run sync-now again when the tower answers"
+            )
+        return TransferError(
+            f"{self.host}: rsync failed with {code}: {first}. See rsync(1), EXIT VALUES; a full "
+            "disk here shows in `df`"
+        )
+
+
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
+def link_for(settings: Settings) -> Link:
+    """Return the aircraft's way to its hangar; raises `Refused` when no hangar is set.
+
+    `hangar_ssh` is `user@host` or `user@host:port`.
+    """
+    if not settings.hangar_ssh:
+        raise Refused(
+            f"{settings.node}: TURNAROUND_HANGAR_SSH is not set; converge this host, which sets it"
+        )
+    host, _, port = settings.hangar_ssh.partition(":")
+    options = {
+        "IdentitiesOnly": "yes",
+        "BatchMode": "yes",
+        "PreferredAuthentications": "publickey",
+        "UserKnownHostsFile": str(settings.known_hosts),
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "ConnectTimeout": "20",
+        "ServerAliveInterval": "15",
+        "ServerAliveCountMax": "3",
+        "ControlMaster": "auto",
+        "ControlPath": f"{settings.run_dir}/ssh-%C",
+        "ControlPersist": "20",
+        "LogLevel": "ERROR",
+    }
+    shell = ["ssh", "-F", "/dev/null", "-i", str(settings.ssh_key), "-p", port or "22"]
+    for name, value in options.items():
+        shell += ["-o", f"{name}={value}"]
+    return Link(host, shell)

@@ -1,0 +1,289 @@
+"""Sealing: changed rows become a numbered, immutable file, and no change is ever left behind.
+
+The rule is to claim by row, not by range. In one REPEATABLE READ transaction the unclaimed keys are
+marked with the batch's number and their rows are read from the same snapshot. A transaction that
+commits later is simply still unclaimed and goes into the next batch: sequences, clocks and
+transaction ids play no part.
+
+The order survives a power cut: write to tmp, fsync, COMMIT (`sealed`, with the file's hash), rename
+into the outbox, fsync the folder, mark `published`. A batch found `sealed` at the next start is
+finished when its file is whole, or else unclaimed and sealed again under the same number, because
+nobody can have seen it. A published file never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row, text
+
+from common.clock import utc_now
+from common.health import schema_version
+from common.schema import Base, travelling
+from common.settings import Settings
+from sync import changeset, export, files
+from sync.capture import SENDS, spec
+
+__all__ = ["Sealed", "own_streams", "recover", "seal", "seal_all"]
+
+ROWS = 20_000
+RAW_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A batch as its ledger has it."""
+
+    stream: str
+    seq: int
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class _TooLarge(Exception):
+    """The rows of one batch are more bytes than a batch may be."""
+
+
+def _nothing(step: str) -> None:
+    """No one watches the steps."""
+
+
+def own_streams(role: str) -> list[str]:
+    """Return the streams that a host of this role sends.
+
+    >>> own_streams("aircraft")
+    ['use', 'usr']
+    """
+    return sorted({spec(model).stream for model in travelling(SENDS[role])})
+
+
+def seal_all(
+    engine: Engine,
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    at: Callable[[str], None] = _nothing,
+) -> list[Sealed]:
+    """Finish what a crash left, then seal whatever changed, for every stream this host sends."""
+    sealed = []
+    for stream in own_streams(settings.role):
+        recover(engine, settings, stream)
+        sealed += seal(engine, settings, stream, clock=clock, at=at)
+    return sealed
+
+
+def seal(
+    engine: Engine,
+    settings: Settings,
+    stream: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    rows: int = ROWS,
+    at: Callable[[str], None] = _nothing,
+) -> list[Sealed]:
+    """Seal the stream's unclaimed changes into batches of at most `rows` keys; returns them.
+
+    Arguments: `at` is told each step (`claimed`, `written`, `committed`, `renamed`, `published`);
+    tests kill there.
+
+    >>> seal(engine, settings, "use")  # doctest: +SKIP
+    [Sealed(stream='use', seq=12, sha256='…', bytes=3120, rows=180)]
+    """
+    made: list[Sealed] = []
+    with _alone(engine, stream):
+        while True:
+            try:
+                batch = _seal_one(engine, settings, stream, clock(), rows, at)
+            except _TooLarge:
+                rows = max(1, rows // 2)
+                continue
+            if batch is None:
+                return made
+            made.append(batch)
+
+
+def recover(engine: Engine, settings: Settings, stream: str) -> None:
+    """Bring the ledger and the outbox together after a crash; nothing to do is fine."""
+    with _alone(engine, stream):
+        with engine.connect() as connection:
+            left = connection.execute(
+                text(
+                    "select epoch, seq, sha256 from sync.batch "
+                    "where stream = :stream and state = 'sealed' order by seq"
+                ),
+                {"stream": stream},
+            ).all()
+        for batch in left:
+            written = _tmp_path(settings, stream, batch.seq)
+            final = files.sealed_path(settings, stream, batch.epoch, batch.seq)
+            if files.sha256_of(final) == batch.sha256:
+                files.fsync(final.parent)
+                _publish(engine, settings, stream, batch)
+            elif files.sha256_of(written) == batch.sha256:
+                files.move(written, final)
+                _publish(engine, settings, stream, batch)
+            else:
+                _unclaim(engine, stream, batch)
+        for orphan in files.tmp(settings).glob(f"{stream}-*.cs"):
+            orphan.unlink()
+
+
+@contextmanager
+def _alone(engine: Engine, stream: str) -> Iterator[None]:
+    # The lock is taken before the snapshot, or the snapshot would not have the former batch in it.
+    lock = {"key": f"turnaround seal {stream}"}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("select pg_advisory_lock(hashtextextended(:key, 0))"), lock)
+        try:
+            yield
+        finally:
+            connection.execute(text("select pg_advisory_unlock(hashtextextended(:key, 0))"), lock)
+
+
+def _tmp_path(settings: Settings, stream: str, seq: int) -> Path:
+    return files.tmp(settings) / f"{stream}-{changeset.file_name(seq)}"
+
+
+def _seal_one(
+    engine: Engine,
+    settings: Settings,
+    stream: str,
+    now: datetime,
+    rows: int,
+    at: Callable[[str], None],
+) -> Sealed | None:
+    version = schema_version(engine)
+    models = [model for model in travelling(SENDS[settings.role]) if spec(model).stream == stream]
+    snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with snapshot as connection, connection.begin():
+        epoch, seq, prev = _next(connection, stream)
+        if not _claim(connection, stream, seq, models, rows):
+            return None
+        at("claimed")
+        exports = [export.rows(connection, model) for model in models]
+        if rows > 1 and sum(one.size for one in exports) > RAW_BYTES:
+            raise _TooLarge
+        header = changeset.Header(
+            stream=stream,
+            epoch=str(epoch),
+            seq=seq,
+            first_seq=seq,
+            prev_sha256=prev,
+            schema=version,
+            node=settings.node,
+            created=now.isoformat(),
+            tables=tuple(one.table for one in exports),
+        )
+        written = _tmp_path(settings, stream, seq)
+        sha256, size = export.write(written, header, exports)
+        at("written")
+        sealed = Sealed(
+            stream, seq, sha256, size, sum(one.table.upserts + one.table.deletes for one in exports)
+        )
+        connection.execute(
+            text(
+                "insert into sync.batch (stream, epoch, seq, prev_sha256, sha256, bytes, rows, "
+                "schema_version, state, created_at) values (:stream, :epoch, :seq, :prev, :sha256, "
+                ":bytes, :rows, :version, 'sealed', :now)"
+            ),
+            {
+                "stream": stream,
+                "epoch": epoch,
+                "seq": seq,
+                "prev": prev,
+                "sha256": sha256,
+                "bytes": size,
+                "rows": sealed.rows,
+                "version": version,
+                "now": now,
+            },
+        )
+        batch = connection.execute(
+            text(
+                "select epoch, seq, sha256 from sync.batch "
+                "where stream = :stream and epoch = :epoch and seq = :seq"
+            ),
+            {"stream": stream, "epoch": epoch, "seq": seq},
+        ).one()
+    at("committed")
+    files.move(written, files.sealed_path(settings, stream, epoch, seq))
+    at("renamed")
+    _publish(engine, settings, stream, batch)
+    at("published")
+    return sealed
+
+
+def _next(connection: Connection, stream: str) -> tuple[UUID, int, str]:
+    """Return the epoch, the number and the predecessor's hash of the batch to come."""
+    epoch: UUID = connection.execute(
+        text("select epoch from sync.epoch where stream = :stream"), {"stream": stream}
+    ).scalar_one()
+    last = connection.execute(
+        text(
+            "select seq, sha256 from sync.batch where stream = :stream and epoch = :epoch "
+            "order by seq desc limit 1"
+        ),
+        {"stream": stream, "epoch": epoch},
+    ).one_or_none()
+    return (epoch, 1, changeset.GENESIS) if last is None else (epoch, last.seq + 1, last.sha256)
+
+
+def _claim(
+    connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int
+) -> bool:
+    connection.execute(
+        text("create temp table claimed (tbl text, pk uuid, primary key (tbl, pk)) on commit drop")
+    )
+    # Parents first, so that a capped batch never carries a child whose parent is still to come.
+    found = connection.execute(
+        text(
+            "with picked as (select id from sync.dirty where stream = :stream and batch is null "
+            "order by array_position(:tables, tbl), id limit :rows), "
+            "marked as (update sync.dirty d set batch = :seq from picked where d.id = picked.id "
+            "returning d.tbl, d.pk) "
+            "insert into claimed select distinct tbl, pk from marked"
+        ),
+        {
+            "stream": stream,
+            "seq": seq,
+            "rows": rows,
+            "tables": [model.__tablename__ for model in models],
+        },
+    )
+    return bool(found.rowcount)
+
+
+def _publish(engine: Engine, settings: Settings, stream: str, batch: Row[Any]) -> None:
+    key = {"stream": stream, "epoch": batch.epoch, "seq": batch.seq}
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update sync.batch set state = 'published' "
+                "where stream = :stream and epoch = :epoch and seq = :seq"
+            ),
+            key,
+        )
+        if settings.role == "hangar":
+            # No aircraft speaks for the fleet: the shared files, kept whole, are the record.
+            connection.execute(
+                text("delete from sync.dirty where stream = :stream and batch = :seq"), key
+            )
+
+
+def _unclaim(engine: Engine, stream: str, batch: Row[Any]) -> None:
+    key = {"stream": stream, "epoch": batch.epoch, "seq": batch.seq}
+    with engine.begin() as connection:
+        connection.execute(
+            text("update sync.dirty set batch = null where stream = :stream and batch = :seq"), key
+        )
+        connection.execute(
+            text("delete from sync.batch where stream = :stream and epoch = :epoch and seq = :seq"),
+            key,
+        )

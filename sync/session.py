@@ -1,0 +1,157 @@
+"""One synchronisation, as `sync-now` runs it aboard: seal, push, pull, apply, fetch, show.
+
+Each step is safe to repeat and leaves a whole state behind, so the session may be killed anywhere;
+the next one sends only what is missing. One session runs at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from common.clock import utc_now
+from common.settings import Settings
+from sync import content, files, seal
+from sync.apply import apply_all
+from sync.rsync import Link, Moved, link_for
+
+__all__ = ["Busy", "Report", "lock_path", "run"]
+
+
+class Busy(Exception):
+    """Another synchronisation is running here."""
+
+
+@dataclass
+class Report:
+    """What a session did: rows and files that moved, bytes on the link, seconds, and problems."""
+
+    sealed_batches: int = 0
+    sealed_rows: int = 0
+    applied_batches: int = 0
+    applied_rows: int = 0
+    content_files: int = 0
+    content_version: str = ""
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    seconds: float = 0.0
+    pushed: bool = False
+    problems: list[str] = field(default_factory=list)
+
+
+def lock_path(settings: Settings) -> Path:
+    """Return the file whose lock a session holds."""
+    return settings.run_dir / "sync.lock"
+
+
+def _silent(line: str) -> None:
+    """No one watches the progress."""
+
+
+def run(
+    settings: Settings,
+    engine: Engine,
+    progress: Callable[[str], None] = _silent,
+    *,
+    link: Link | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Report:
+    """Synchronise with the hangar once; returns what moved.
+
+    Arguments: `progress` is told each step in a short line; `link` is the way to the hangar, by
+    default the one of the settings. Raises `Busy`, and `rsync.LinkLost`, `rsync.Refused` or
+    `rsync.TransferError` when the hangar cannot be reached; what was done until then is kept.
+
+    >>> run(settings, engine, print).applied_rows  # doctest: +SKIP
+    12
+    """
+    report, began = Report(), time.monotonic()
+    with _alone(settings):
+        sealed = seal.seal_all(engine, settings, clock=clock)
+        report.sealed_batches = len(sealed)
+        report.sealed_rows = sum(batch.rows for batch in sealed)
+        progress(f"sealed {report.sealed_rows} rows in {report.sealed_batches} change-sets")
+        way = link or link_for(settings)
+        try:
+            moved = _push(engine, settings, way, progress, clock())
+            report.pushed = True
+            moved += _pull(settings, way, progress)
+            outcome = apply_all(engine, settings, files.HANGAR)
+            report.applied_batches, report.applied_rows = outcome.batches, outcome.rows
+            progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
+            received = content.receive(settings, way, progress, clock=clock)
+            moved += received.moved
+        finally:
+            way.close()
+        report.content_files, report.content_version = received.files, received.version
+        report.bytes_sent, report.bytes_received = moved.sent, moved.received
+        report.problems = outcome.problems + received.problems
+    report.seconds = time.monotonic() - began
+    return report
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    path = lock_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            raise Busy(
+                f"{settings.node}: a synchronisation is running already (process {owner}); "
+                "it does what this one would"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        # The lock goes with the descriptor, also when the process is killed.
+        os.close(descriptor)
+
+
+def _push(
+    engine: Engine,
+    settings: Settings,
+    link: Link,
+    progress: Callable[[str], None],
+    now: datetime,
+) -> Moved:
+    with engine.connect() as connection:
+        waiting = connection.execute(
+            text("select stream, epoch, seq from sync.batch where state = 'published'")
+        ).all()
+    if not waiting:
+        return Moved()
+    moved = link.push(files.outbox(settings))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update sync.batch set pushed_at = :now where state = 'published' "
+                "and stream = :stream and epoch = :epoch and seq = :seq and pushed_at is null"
+            ),
+            [{**batch._mapping, "now": now} for batch in waiting],
+        )
+    progress(f"pushed {len(waiting)} change-sets, {moved.sent} bytes")
+    return moved
+
+
+def _pull(settings: Settings, link: Link, progress: Callable[[str], None]) -> Moved:
+    inbox = files.inbox(settings, files.HANGAR).parent
+    # We hold the lock, so a name of rsync's own was left by a run that was cut.
+    for orphan in inbox.rglob(".*"):
+        if orphan.is_file():
+            orphan.unlink()
+    moved = link.pull(inbox)
+    progress(f"pulled {moved.received} bytes")
+    return moved

@@ -1,0 +1,59 @@
+"""Prepares this host's database for its role; runs before each switch to a new release.
+
+`python -m sync.setup`: migrations, then capture and guard triggers; a second run changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from common import migrate
+from common.database import engine_for
+from common.logging import configure
+from common.settings import Settings, SettingsError
+from sync import capture
+
+__all__ = ["main", "setup"]
+
+log = logging.getLogger(__name__)
+
+
+def setup(engine: Engine, role: str) -> str:
+    """Bring the database to this code's schema and the role's triggers; returns the schema version.
+
+    >>> setup(engine, "aircraft")  # doctest: +SKIP
+    '0001'
+    """
+    version = migrate.upgrade(engine)
+    with engine.begin() as connection:
+        for table in capture.install(connection, role):
+            log.info("%s: triggers for role %s are in place", table, role)
+    return version
+
+
+def main() -> int:
+    """Set this host up; 0 when done, 4 when it failed."""
+    configure()
+    try:
+        settings = Settings.load()
+        version = setup(engine_for(settings), settings.role)
+    except SettingsError as error:
+        log.error("%s", error)
+        return 4
+    except SQLAlchemyError as error:
+        log.error(
+            "cannot prepare the database: %s. Is PostgreSQL running here, with the database and "
+            "the role that app.env names? Converging this host makes them",
+            str(getattr(error, "orig", None) or error).strip(),
+        )
+        return 4
+    log.info("%s: database is at schema %s", settings.node, version)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

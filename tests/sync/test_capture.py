@@ -1,0 +1,116 @@
+"""What the triggers record and what they refuse, whoever writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from sync import capture
+
+pytestmark = pytest.mark.postgres
+
+ITEM = "insert into item (id, kind, title) values ('{}', 'film', '{{\"en\": \"A\"}}')"
+EVENT = "insert into usage_event (id, kind, aircraft) values ('{}', 'play', 'EC-TAA')"
+ONE, TWO = UUID(int=1), UUID(int=2)
+
+
+def dirty(connection: Connection) -> list[tuple[str, UUID]]:
+    rows = connection.execute(text("select tbl, pk from sync.dirty order by id"))
+    return [(row.tbl, row.pk) for row in rows]
+
+
+@pytest.fixture
+def at(new_end: Callable[..., Any]) -> Callable[[str], Engine]:
+    return lambda role: new_end("x", role).engine
+
+
+def test_insert_update_and_delete_each_record_the_key(at: Callable[[str], Engine]) -> None:
+    with at("hangar").begin() as connection:
+        connection.execute(text(ITEM.format(ONE)))
+        connection.execute(text("update item set priority = 1"))
+        connection.execute(text("delete from item"))
+        assert dirty(connection) == [("item", ONE)] * 3
+
+
+def test_an_update_that_changes_nothing_records_nothing(at: Callable[[str], Engine]) -> None:
+    with at("hangar").begin() as connection:
+        connection.execute(text(ITEM.format(ONE)))
+        connection.execute(text(ITEM.format(TWO)))
+        connection.execute(text("delete from sync.dirty"))
+        connection.execute(text("update item set priority = priority, title = title"))
+        connection.execute(text("update item set priority = 7 where id = :id"), {"id": TWO})
+        assert dirty(connection) == [("item", TWO)]
+
+
+def test_rows_deleted_by_a_foreign_key_are_recorded_too(at: Callable[[str], Engine]) -> None:
+    with at("hangar").begin() as connection:
+        connection.execute(text(ITEM.format(ONE)))
+        connection.execute(
+            text(
+                "insert into asset (id, item_id, role, path, sha256, size, mime) "
+                "values (:two, :one, 'poster', 'p', repeat('a', 64), 1, 'x')"
+            ),
+            {"one": ONE, "two": TWO},
+        )
+        connection.execute(text("delete from sync.dirty"))
+        connection.execute(text("delete from item"))
+        assert set(dirty(connection)) == {("item", ONE), ("asset", TWO)}
+
+
+@pytest.mark.parametrize(
+    ("role", "before", "statement", "reason"),
+    [
+        ("hangar", ITEM, f"update item set id = '{TWO}'", "key of a row that travels"),
+        ("hangar", ITEM, "truncate item cascade", "TRUNCATE would hide"),
+        ("aircraft", EVENT, "update usage_event set kind = 'stop'", "rows are only added"),
+        ("aircraft", EVENT, "delete from usage_event", "has not acknowledged"),
+        ("aircraft", EVENT, "truncate usage_event", "TRUNCATE would hide"),
+        ("aircraft", None, ITEM.format(ONE), "item travels down and is read-only"),
+        ("aircraft", None, "update item set priority = 1", "read-only on this host"),
+        ("aircraft", None, "delete from app_user", "app_user travels down"),
+        ("aircraft", None, "truncate survey", "survey travels down"),
+        ("hangar", None, EVENT.format(ONE), "usage_event travels up"),
+        ("hangar", None, "delete from user_event", "user_event travels up"),
+        ("hangar", None, "update survey_answer set choice = 1", "survey_answer travels up"),
+    ],
+)
+def test_what_would_break_the_other_end_is_refused(
+    at: Callable[[str], Engine], role: str, before: str | None, statement: str, reason: str
+) -> None:
+    with at(role).connect() as connection:
+        if before is not None:
+            connection.execute(text(before.format(ONE)))
+        with pytest.raises(DBAPIError, match=reason):
+            connection.execute(text(statement))
+
+
+def test_synchronisation_itself_may_write_what_is_received(at: Callable[[str], Engine]) -> None:
+    with at("aircraft").begin() as connection:
+        connection.execute(text("set local sync.applying = 'on'"))
+        connection.execute(text(ITEM.format(ONE)))
+        assert dirty(connection) == []
+
+
+def test_acknowledged_history_may_be_deleted(at: Callable[[str], Engine]) -> None:
+    with at("aircraft").begin() as connection:
+        connection.execute(text(EVENT.format(ONE)))
+        connection.execute(text("delete from sync.dirty"))
+        connection.execute(text("delete from usage_event"))
+        assert dirty(connection) == []
+
+
+def test_installing_again_changes_nothing(at: Callable[[str], Engine]) -> None:
+    with at("aircraft").begin() as connection:
+        assert capture.install(connection, "aircraft") == []
+
+
+def test_rows_from_before_capture_are_recorded_when_it_begins(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(ITEM.format(ONE)))
+        assert "item" in capture.install(connection, "hangar")
+        assert dirty(connection) == [("item", ONE)]

@@ -1,0 +1,203 @@
+"""Sealing: every committed change travels once, in numbered files that a crash cannot spoil."""
+
+from __future__ import annotations
+
+import threading
+import time
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, text
+
+from sync import changeset, files, seal
+from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
+
+pytestmark = pytest.mark.postgres
+
+
+def sealed_files(end: End) -> list[changeset.Header]:
+    found = []
+    for path in sorted(files.outbox(end.settings).rglob("*.cs")):
+        with path.open("rb") as file:
+            found.append(changeset.check(file, path.name)[0])
+    return found
+
+
+def sent_keys(end: End, table: str = "usage_event") -> list[UUID]:
+    keys = []
+    for path in sorted(files.outbox(end.settings).rglob("*.cs")):
+        with path.open("rb") as file:
+            for part in changeset.read(file, path.name):
+                if (
+                    isinstance(part, changeset.Block)
+                    and part.column == "id"
+                    and part.table.table == table
+                ):
+                    keys += [UUID(line.decode()) for line in part.lines()]
+    return sorted(keys)
+
+
+def test_a_batch_holds_the_rows_and_is_numbered_and_chained(aircraft: End) -> None:
+    for count in (3, 2):
+        add_events(aircraft, count)
+        seal.seal(aircraft.engine, aircraft.settings, "use")
+    first, second = sealed_files(aircraft)
+    assert [first.seq, second.seq] == [1, 2]
+    assert first.prev_sha256 == changeset.GENESIS
+    assert second.prev_sha256 == scalar(aircraft, "select sha256 from sync.batch where seq = 1")
+    assert (first.node, first.schema) == ("EC-TAA", "0001")
+    assert sent_keys(aircraft) == ids(aircraft)
+
+
+def test_nothing_changed_seals_nothing(aircraft: End) -> None:
+    add_events(aircraft, 1)
+    assert len(seal.seal_all(aircraft.engine, aircraft.settings)) == 1
+    assert seal.seal_all(aircraft.engine, aircraft.settings) == []
+
+
+def test_a_row_changed_many_times_travels_once_as_it_is_now(hangar: End) -> None:
+    run(
+        hangar,
+        "insert into item (id, kind, title) values (gen_random_uuid(), 'film', '{\"en\": \"A\"}')",
+        'update item set title = \'{"en": "B"}\'',
+        'update item set title = \'{"en": "C\\tD"}\'',
+    )
+    (batch,) = seal.seal(hangar.engine, hangar.settings, "cat")
+    assert batch.rows == 1
+    path = next(files.outbox(hangar.settings).rglob("*.cs"))
+    with path.open("rb") as file:
+        blocks = list(changeset.read(file, path.name))[1:]
+    titles = [part.data for part in blocks if getattr(part, "column", "") == "title"]
+    assert titles == [b'{"en": "C\\\\tD"}\n']
+
+
+def test_a_large_change_is_cut_into_batches_with_parents_first(hangar: End) -> None:
+    run(
+        hangar,
+        "insert into item (id, kind, title) "
+        "select gen_random_uuid(), 'film', '{}' from generate_series(1, 5)",
+        "insert into asset (id, item_id, role, path, sha256, size, mime) "
+        "select gen_random_uuid(), id, 'poster', 'p', repeat('a', 64), 1, 'x' from item",
+    )
+    seal.seal(hangar.engine, hangar.settings, "cat", rows=4)
+    counts = [
+        [(table.table, table.upserts) for table in header.tables if table.upserts]
+        for header in sealed_files(hangar)
+    ]
+    assert counts == [[("item", 4)], [("item", 1), ("asset", 3)], [("asset", 2)]]
+
+
+def test_rows_too_large_for_one_batch_go_in_several(
+    aircraft: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "RAW_BYTES", 1000)
+    add_events(aircraft, 40)
+    batches = seal.seal(aircraft.engine, aircraft.settings, "use")
+    assert len(batches) > 4
+    assert sent_keys(aircraft) == ids(aircraft)
+
+
+@pytest.mark.parametrize("step", ["claimed", "written", "committed", "renamed", "published"])
+def test_killed_at_any_step_the_next_run_sends_every_row_once(aircraft: End, step: str) -> None:
+    add_events(aircraft, 5)
+    with pytest.raises(PowerCut):
+        seal.seal(aircraft.engine, aircraft.settings, "use", at=cut_at(step))
+    add_events(aircraft, 2)
+    seal.seal_all(aircraft.engine, aircraft.settings)
+    assert sent_keys(aircraft) == ids(aircraft)
+    assert [header.seq for header in sealed_files(aircraft)] == list(
+        range(1, len(sealed_files(aircraft)) + 1)
+    )
+    assert list(files.tmp(aircraft.settings).iterdir()) == []
+    assert scalar(aircraft, "select count(*) from sync.batch where state = 'sealed'") == 0
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut"])
+def test_a_sealed_file_that_did_not_reach_the_disk_is_sealed_again_under_its_number(
+    aircraft: End, damage: str
+) -> None:
+    add_events(aircraft, 5)
+    with pytest.raises(PowerCut):
+        seal.seal(aircraft.engine, aircraft.settings, "use", at=cut_at("committed"))
+    (written,) = files.tmp(aircraft.settings).iterdir()
+    if damage == "lost":
+        written.unlink()
+    else:
+        written.chmod(0o600)
+        written.write_bytes(written.read_bytes()[:40])
+    seal.seal_all(aircraft.engine, aircraft.settings)
+    assert [header.seq for header in sealed_files(aircraft)] == [1]
+    assert sent_keys(aircraft) == ids(aircraft)
+
+
+def test_the_hangar_forgets_recorded_keys_once_the_file_is_published(hangar: End) -> None:
+    run(hangar, "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')")
+    seal.seal_all(hangar.engine, hangar.settings)
+    assert scalar(hangar, "select count(*) from sync.dirty") == 0
+
+
+WRITERS, ROUNDS = 8, 12
+LATE = "insert into usage_event (id, kind, aircraft) values (gen_random_uuid(), 'late', 'EC-TAA')"
+
+
+def write_slowly(engine: Engine, writer: int) -> None:
+    """Commit, roll back and commit late, as real traffic does."""
+    for number in range(ROUNDS):
+        with engine.connect() as connection:
+            connection.execute(
+                text(
+                    "insert into usage_event (id, kind, aircraft, at) "
+                    "select gen_random_uuid(), 'play', 'EC-TAA', clock_timestamp() "
+                    "from generate_series(1, 3)"
+                )
+            )
+            if (number + writer) % 4 == 0:
+                # The late one: its numbers are taken, others commit, the reader looks.
+                connection.execute(text("select pg_sleep(0.02)"))
+            if (number * 7 + writer) % 9 == 0:
+                connection.rollback()
+            else:
+                connection.commit()
+
+
+def test_changes_that_commit_late_are_never_left_behind_and_a_watermark_would_lose_them(
+    aircraft: End,
+) -> None:
+    seen: set[int] = set()
+    last = 0
+    writers = [
+        threading.Thread(target=write_slowly, args=(aircraft.engine, number))
+        for number in range(WRITERS)
+    ]
+
+    def look() -> None:
+        nonlocal last
+        seal.seal(aircraft.engine, aircraft.settings, "use")
+        with aircraft.engine.connect() as connection:
+            fresh = connection.scalars(
+                text("select id from sync.dirty where id > :last"), {"last": last}
+            ).all()
+        seen.update(fresh)
+        last = max(seen, default=0)
+
+    for writer in writers:
+        writer.start()
+    # One transaction is certainly late, however fast the others and the reader are today.
+    with aircraft.engine.connect() as late:
+        late.execute(text(LATE))
+        add_events(aircraft, 1)
+        look()
+        late.commit()
+    deadline = time.monotonic() + 30
+    while any(writer.is_alive() for writer in writers) and time.monotonic() < deadline:
+        look()
+    for writer in writers:
+        writer.join()
+    look()
+
+    committed = ids(aircraft)
+    assert len(committed) > WRITERS * ROUNDS
+    assert sent_keys(aircraft) == committed  # none lost, none twice
+    with aircraft.engine.connect() as connection:
+        everything = set(connection.scalars(text("select id from sync.dirty")).all())
+    assert everything - seen, "`id > last` must lose some of it, or this test proves nothing"

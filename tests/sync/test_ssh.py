@@ -1,0 +1,144 @@
+"""The same link through a real sshd on the loopback: keys, host keys, the forced command."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from common.settings import Settings
+from fleet import packages
+from sync.rsync import LinkLost, Refused, link_for
+
+TOP = Path(__file__).parents[2]
+SSHD = "/usr/sbin/sshd"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server() -> None:
+    packages.ensure(["openssh-server", "rsync"], purpose="the tests of the tower's doors")
+
+
+def keygen(path: Path) -> str:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path.with_suffix(".pub").read_text().strip()
+
+
+@pytest.fixture
+def gate_settings(
+    tmp_path: Path, new_settings: Callable[..., Settings]
+) -> Iterator[tuple[Settings, Path]]:
+    """An aircraft's settings and the state folder of a hangar whose sshd runs on this machine."""
+    hangar = tmp_path / "hangar"
+    hangar.mkdir()
+    Path("/run/sshd").mkdir(exist_ok=True)
+    host_key, key = keygen(hangar / "host"), keygen(tmp_path / "key")
+    command = (
+        f"env PYTHONPATH={TOP} TURNAROUND_STATE_DIR={hangar} {sys.executable} -m sync.gate EC-TAA"
+    )
+    allowed = hangar / "authorized_keys"
+    allowed.write_text(f'restrict,command="{command}" {key}\n')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    options = {
+        "Port": port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": hangar / "host",
+        "AuthorizedKeysFile": allowed,
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PidFile": "none",
+        "PermitRootLogin": "forced-commands-only",
+    }
+    config = hangar / "sshd_config"
+    config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
+    assert SSHD is not None
+    server = subprocess.Popen([SSHD, "-D", "-f", str(config)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.01)
+    known = tmp_path / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{port} {host_key}\n")
+    # A control socket's path is short, and pytest's folders are not.
+    run = Path(f"/tmp/ta-{os.getpid()}")
+    run.mkdir()
+    yield (
+        new_settings(
+            hangar_ssh=f"{user}@127.0.0.1:{port}",
+            ssh_key=tmp_path / "key",
+            known_hosts=known,
+            run_dir=run,
+        ),
+        hangar,
+    )
+    server.terminate()
+    server.wait()
+    shutil.rmtree(run)
+
+
+def test_one_connection_serves_a_push_and_a_pull(
+    gate_settings: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, hangar = gate_settings
+    outbox, offered = tmp_path / "outbox", hangar / "sync" / "outbox" / "EC-TAA"
+    (outbox / "use").mkdir(parents=True)
+    (outbox / "use" / "1.cs").write_bytes(b"up")
+    (outbox / "use" / "1.cs").chmod(0o444)
+    (hangar / "sync" / "inbox" / "EC-TAA").mkdir(parents=True)
+    (offered / "down" / "cat").mkdir(parents=True)
+    (offered / "down" / "cat" / "1.cs").write_bytes(b"down")
+    link = link_for(settings)
+    try:
+        link.push(outbox)
+        (socket_file,) = settings.run_dir.iterdir()
+        moved = link.pull(tmp_path / "inbox")
+    finally:
+        link.close()
+    assert moved.received < 1000
+    assert not socket_file.exists()
+    arrived = hangar / "sync" / "inbox" / "EC-TAA" / "use" / "1.cs"
+    assert arrived.read_bytes() == b"up"
+    assert (tmp_path / "inbox" / "down" / "cat" / "1.cs").read_bytes() == b"down"
+    # Whoever the aircraft's own folder admits may read what arrived and remove it.
+    assert arrived.stat().st_mode & 0o777 == 0o644
+    assert arrived.parent.stat().st_mode & 0o777 == 0o777
+
+
+def test_a_wrong_host_key_is_refused(gate_settings: tuple[Settings, Path], tmp_path: Path) -> None:
+    settings, _ = gate_settings
+    other = keygen(tmp_path / "other")
+    host = settings.known_hosts.read_text().split(" ")[0]
+    settings.known_hosts.write_text(f"{host} {other}\n")
+    with pytest.raises(Refused, match=r"Host key verification failed.*Converging"):
+        link_for(settings).pull(tmp_path / "inbox")
+
+
+def test_a_key_that_is_not_enrolled_is_refused(
+    gate_settings: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, hangar = gate_settings
+    (hangar / "authorized_keys").write_text("")
+    with pytest.raises(Refused, match=r"Permission denied \(publickey.*enrolled"):
+        link_for(settings).pull(tmp_path / "inbox")
+
+
+def test_a_hangar_that_does_not_answer_is_a_lost_link(
+    gate_settings: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, _ = gate_settings
+    nowhere = settings.model_copy(update={"hangar_ssh": "root@127.0.0.1:9"})
+    with pytest.raises(LinkLost, match="run sync-now again when the tower answers"):
+        link_for(nowhere).pull(tmp_path / "inbox")
