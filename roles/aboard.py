@@ -1,0 +1,24 @@
+"""What stays on a host outside all releases: the program that receives, switches and returns them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import require
+from roles.context import Context
+
+SOURCES = Path(__file__).resolve().parent.parent / "fleet" / "aboard"
+# Isolated: root's import path holds nothing of the caller's folder or environment.
+PROGRAM = '#!/bin/sh\nexec /usr/bin/python3 -B -I /opt/turnaround/aboard "$@"\n'
+
+
+def apply(host: Context) -> None:
+    """Declares `/opt/turnaround/bin/aboard`, and who calls it when a trial ran out with nobody near."""
+    require.file.directory("/opt/turnaround/aboard")
+    for source in sorted(SOURCES.glob("*.py")):
+        require.file.file(f"/opt/turnaround/aboard/{source.name}", content=source.read_bytes())
+    require.file.file("/opt/turnaround/bin/aboard", content=PROGRAM, mode=0o755)
+    require.systemd.unit("turnaround-aboard-recover.service", template="systemd/recover.service.j2")
+    require.systemd.service("turnaround-aboard-recover", running=None)
+    require.systemd.unit("turnaround-aboard-recover.timer", template="systemd/recover.timer.j2")
+    require.systemd.service("turnaround-aboard-recover.timer")

@@ -1,0 +1,92 @@
+"""An aircraft box: passengers on the cabin side, the tower on the other, avionics on a serial port."""
+
+from __future__ import annotations
+
+import require
+from roles import firewall, services
+from roles.context import Context, in_group
+from roles.firewall import Side
+
+GUNICORN = (
+    "gunicorn --workers 2 --threads 8 --worker-class gthread --umask 007 --no-control-socket"
+    " --bind unix:/run/turnaround/api.sock onboard_app:create_app()"
+)
+
+
+def apply(host: Context) -> None:
+    """Declares an aircraft."""
+    hangar = next(iter(in_group(host, "hangar").values()))
+    firewall.apply(
+        host,
+        [
+            Side(host.vars.get("cabin_interface", "cabin0"), tcp=(80,)),
+            Side(host.vars.get("ramp_interface", "ramp0"), tcp=(22,)),
+            Side("wg0", tcp=(22,)),
+        ],
+    )
+    services.apply(
+        host,
+        site="nginx/aircraft.conf.j2",
+        cabin_address=host.vars["cabin_address"],
+        folders=["content", "sync"],
+        settings={
+            "role": "aircraft",
+            "airline": host.vars["airline"],
+            "airline_name": host.vars["airline_name"],
+            "hangar_url": f"http://{hangar.tower}",
+            "hangar_ssh": f"fleet@{hangar.tower}",
+        },
+    )
+
+    # Its own way to the hangar, and the hangar's way here.
+    require.file.file(
+        "/etc/turnaround/keys/known_hosts",
+        content=f"{hangar.tower} {hangar.facts.get('host_key', '')}\n",
+    )
+    services.key("sync_ed25519")
+    services.script(
+        host,
+        "sync-now",
+        kind="onboard",
+        module="onboard_app.agent sync-now",
+        purpose="Synchronises this aircraft with the hangar now; says on each line how far it is.",
+    )
+    require.file.template("/opt/turnaround/bin/dispatch", template="bin/dispatch.sh.j2", mode=0o755)
+    require.file.template(
+        "/etc/sudoers.d/turnaround-dispatch",
+        template="ssh/dispatch.sudoers.j2",
+        mode=0o440,
+        validate=["visudo", "-c", "-f", "{}"],
+    )
+    dispatch = hangar.facts.get("dispatch_key")
+    require.user.user(
+        "dispatch",
+        shell="/bin/sh",
+        locked=True,
+        authorized_keys=[f'command="/opt/turnaround/bin/dispatch",restrict {dispatch}']
+        if dispatch
+        else [],
+    )
+
+    services.unit(
+        "turnaround-avionics",
+        kind="onboard",
+        description="Avionics: ARINC 429 from the serial port",
+        command="onboard_app.avionics",
+        groups=["dialout", "tty"],
+        memory="128M",
+    )
+    services.unit(
+        "turnaround-api",
+        kind="onboard",
+        description="The passengers' API and portal",
+        command=GUNICORN,
+        umask="0007",
+    )
+    services.unit(
+        "turnaround-agent",
+        kind="onboard",
+        description="The agent: heartbeats and synchronisation",
+        command="onboard_app.agent run",
+        memory="256M",
+    )

@@ -1,0 +1,51 @@
+"""What every host is: clock, journal, sshd's limits, our account and our folders."""
+
+from __future__ import annotations
+
+import require
+from roles.context import Context
+
+EARLY_BIND = "net.ipv4.ip_nonlocal_bind"
+
+
+def apply(host: Context) -> None:
+    """Declares the base of a host."""
+    require.apt.packages(["ca-certificates", "nftables", "procps", "rsync", "sudo"])
+    require.file.link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
+    require.file.file("/etc/timezone", content="Etc/UTC\n")
+
+    require.file.template(
+        "/etc/ssh/sshd_config.d/20-turnaround-limits.conf",
+        template="ssh/limits.conf.j2",
+        notify=[require.systemd.reloaded("ssh")],
+    )
+    require.file.directory("/etc/systemd/journald.conf.d")
+    require.file.template(
+        "/etc/systemd/journald.conf.d/turnaround.conf",
+        template="journald/limits.conf.j2",
+        max_use=host.vars.get("journal_max", "200M"),
+        notify=[require.systemd.restarted("systemd-journald")],
+    )
+
+    # In the air the ramp is unplugged, and waiting for it would keep the tower down for two minutes.
+    require.systemd.service("systemd-networkd-wait-online", enabled=False, running=None)
+    # So nothing waits for an address either: what binds one must be able to before it is there.
+    require.file.file("/etc/sysctl.d/60-turnaround.conf", content=f"{EARLY_BIND} = 1\n")
+    require.command.command(
+        "addresses can be bound before they are there",
+        ["sysctl", "--quiet", "--load=/etc/sysctl.d/60-turnaround.conf"],
+        unless=f'test "$(sysctl --values {EARLY_BIND})" = 1',
+    )
+
+    require.user.user("turnaround", system=True, home="/var/lib/turnaround")
+    require.file.directory("/etc/turnaround", mode=0o755)
+    require.file.directory("/etc/turnaround/keys", mode=0o750, group="turnaround")
+    # Root's: beside our account's folders it holds what the engine and `aboard` act on as root.
+    require.file.directory("/var/lib/turnaround", mode=0o755)
+    require.file.directory("/run/turnaround", owner="turnaround", mode=0o755)
+    require.file.file(
+        "/etc/tmpfiles.d/turnaround.conf",
+        content="d /run/turnaround 0755 turnaround turnaround -\n",
+    )
+    require.file.directory("/opt/turnaround")
+    require.file.directory("/opt/turnaround/bin")

@@ -1,0 +1,125 @@
+"""What both kinds of host run our apps with: PostgreSQL, Redis, nginx, settings and units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import require
+from roles.context import Context
+
+
+def apply(
+    host: Context,
+    *,
+    site: str,
+    settings: Mapping[str, object],
+    folders: Sequence[str],
+    **site_vars: Any,
+) -> None:
+    """Declares database, cache, web server, and the settings and folders of our processes.
+
+    `site` is the nginx template, rendered with `site_vars`; `settings` are those of
+    `common/settings.py` without their prefix; `folders` lie in /var/lib/turnaround.
+    """
+    require.postgres.server()
+    require.postgres.user(name="turnaround")
+    require.postgres.database(name="turnaround", owner="turnaround")
+
+    require.apt.packages(["nginx", "redis-server"])
+    require.systemd.service("redis-server")
+    require.user.user("www-data", groups=["turnaround"])
+    require.file.absent("/etc/nginx/sites-enabled/default")
+    require.file.template(
+        "/etc/nginx/conf.d/turnaround.conf",
+        template=site,
+        notify=[require.systemd.restarted("nginx")],
+        **site_vars,
+    )
+    require.systemd.service("nginx")
+
+    for folder in folders:
+        require.file.directory(f"/var/lib/turnaround/{folder}", owner="turnaround", mode=0o750)
+    require.command.command(
+        "secret key of our apps",
+        "umask 027; head -c 48 /dev/urandom | base64 -w0 > /etc/turnaround/keys/secret_key.new"
+        " && chgrp turnaround /etc/turnaround/keys/secret_key.new"
+        " && mv /etc/turnaround/keys/secret_key.new /etc/turnaround/keys/secret_key",
+        creates="/etc/turnaround/keys/secret_key",
+    )
+    require.file.template(
+        "/etc/turnaround/app.env",
+        template="app/app.env.j2",
+        mode=0o640,
+        group="turnaround",
+        name=host.name,
+        settings=sorted(
+            (key, quoted(value)) for key, value in {"node": host.name, **settings}.items()
+        ),
+    )
+
+
+def quoted(value: object) -> str:
+    """Returns a setting's value as it stands between double quotes, for systemd and for the shell.
+
+    Raises `require.DeclarationError` when it holds a line break, which neither could read.
+
+    Example: `quoted("$HOME")` is `"\\\\$HOME"`.
+    """
+    text = str(value)
+    if "\n" in text:
+        raise require.DeclarationError(
+            f"the setting {text!r} holds a line break; write it in one line"
+        )
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def key(name: str) -> None:
+    """Declares that a key which first contact had made here belongs to our account."""
+    path = f"/etc/turnaround/keys/{name}"
+    require.command.command(
+        f"{name} belongs to our account",
+        ["chown", "turnaround:turnaround", path],
+        unless=f'test "$(stat -c %U {path})" = turnaround',
+    )
+
+
+def script(host: Context, name: str, *, kind: str, module: str, purpose: str) -> None:
+    """Declares /opt/turnaround/bin/NAME, which runs a module of the current release of a kind."""
+    command = "deploy-hangar" if kind == "hangar" else "deploy-aircraft"
+    require.file.template(
+        f"/opt/turnaround/bin/{name}",
+        template="bin/in-release.sh.j2",
+        mode=0o755,
+        kind=kind,
+        purpose=purpose,
+        deploy=f"{command} --target {host.name}",
+        module=module,
+    )
+
+
+def unit(
+    name: str,
+    *,
+    kind: str,
+    description: str,
+    command: str,
+    groups: Sequence[str] = (),
+    umask: str | None = None,
+    memory: str = "512M",
+) -> None:
+    """Declares one of our processes as a unit that waits for the first release of its kind."""
+    settings_changed = [require.systemd.restarted(name)]
+    require.systemd.unit(
+        f"{name}.service",
+        template="systemd/app.service.j2",
+        kind=kind,
+        description=description,
+        command=command,
+        groups=groups,
+        umask=umask,
+        memory=memory,
+        notify=settings_changed,
+    )
+    require.systemd.service(name)
