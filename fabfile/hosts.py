@@ -1,0 +1,89 @@
+"""`fab init-machine`, `fab converge`, `fab drift`: hosts made what the inventory and the roles say."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+_TARGET = "hosts, groups or all, with commas; !name leaves one out"
+_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
+_JSON = "one JSON object per host on standard output"
+
+
+@task(
+    name="init-machine",
+    positional=["host", "as_"],
+    help={
+        "host": "where it answers now: user@host:port (root and 22 when left out)",
+        "as": "its name in the inventory",
+        "fingerprint": "SHA256:… of its host key; else it is shown and asked for",
+        "yes": "accept whatever fingerprint it shows",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    },
+)
+def init_machine(
+    c: Context,
+    host: str,
+    as_: str,
+    fingerprint: str = "",
+    yes: bool = False,
+    inventory: str = "",
+    json: bool = False,
+) -> None:
+    """First contact: pin the host's key, make ops' account, lock root, enrol it in the tower."""
+    from fleet.init_machine import init_machine as enrol
+    from fleet.session import finish
+
+    finish([enrol(inventory, host, as_, fingerprint, yes=yes, as_json=json)])
+
+
+@task(
+    help={
+        "target": _TARGET,
+        "check": "change nothing; show what would change and exit 2 when there is something",
+        "diff": "show unified diffs whole (--check shows their beginnings anyway)",
+        "slots": "how many hosts at once",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def converge(
+    c: Context,
+    target: str,
+    check: bool = False,
+    diff: bool = False,
+    slots: int = 8,
+    inventory: str = "",
+    json: bool = False,
+) -> None:
+    """Make hosts what their roles say; a second time changes nothing."""
+    from fleet.converge import converge as make
+    from fleet.report import reporter
+    from fleet.session import finish, session
+
+    with session(inventory, target) as fleet:
+        finish(
+            make(
+                fleet.inventory,
+                fleet.hosts,
+                fleet.connections,
+                lambda: reporter(json),
+                check=check,
+                diff=diff,
+                slots=slots,
+            )
+        )
+
+
+@task(
+    help={
+        "target": _TARGET,
+        "slots": "how many hosts at once",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def drift(c: Context, target: str, slots: int = 8, inventory: str = "", json: bool = False) -> None:
+    """Show where hosts are no longer what their roles say; exit 2 when they are not."""
+    converge(c, target, check=True, slots=slots, inventory=inventory, json=json)

@@ -1,0 +1,78 @@
+"""`fab sync`, `fab status`, `fab logs`: the day of a running fleet."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+_TARGET = "hosts, groups or all, with commas; !name leaves one out"
+_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
+_JSON = "one JSON object per host on standard output"
+
+
+@task(
+    help={
+        "target": f"{_TARGET}; the aircraft among them",
+        "slots": "how many hosts at once",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def sync(c: Context, target: str, slots: int = 8, inventory: str = "", json: bool = False) -> None:
+    """Let aircraft synchronise with the hangar now."""
+    from fleet.report import reporter
+    from fleet.session import finish, session
+    from fleet.slots import on_each
+    from fleet.sync import aircraft_of, sync_now
+
+    with session(inventory, target) as fleet:
+        to = fleet.connections.to
+        hosts = aircraft_of(fleet.hosts)
+        finish(
+            on_each(hosts, lambda host, say: sync_now(to(host), host, say), reporter(json), slots)
+        )
+
+
+@task(help={"inventory": _INVENTORY, "json": "one JSON object per aircraft on standard output"})
+def status(c: Context, inventory: str = "", json: bool = False) -> None:
+    """Show what the hangar knows of each aircraft; calls none of them."""
+    import json as encoder
+
+    from fleet.session import session
+    from fleet.status import ask, hangar_of, table
+
+    with session(inventory, "all") as fleet:
+        rows = ask(fleet.connections.to(hangar_of(fleet.inventory)))
+    lines = [encoder.dumps(row, ensure_ascii=False) for row in rows] if json else table(rows)
+    print("\n".join(lines))
+
+
+@task(
+    help={
+        "target": _TARGET,
+        "lines": "how many of the last lines per host",
+        "unit": "only this unit, such as turnaround-api",
+        "since": "only since then: -10min, today, 2026-11-23 04:00",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def logs(
+    c: Context,
+    target: str,
+    lines: int = 50,
+    unit: str = "",
+    since: str = "",
+    inventory: str = "",
+    json: bool = False,
+) -> None:
+    """Show what our processes on hosts wrote to their journals."""
+    from fleet.logs import command, fetch
+    from fleet.report import reporter
+    from fleet.session import finish, session
+    from fleet.slots import on_each
+
+    argv = command(lines, unit, since)
+    with session(inventory, target) as fleet:
+        to = fleet.connections.to
+        finish(on_each(fleet.hosts, lambda host, say: fetch(to(host), host, argv), reporter(json)))

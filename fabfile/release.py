@@ -1,0 +1,115 @@
+"""`fab deploy…`, `fab releases`, `fab rollback`: what runs on the hosts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from invoke.context import Context
+from invoke.tasks import task
+
+_HELP = {
+    "target": "hosts, groups or all, with commas; !name leaves one out",
+    "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
+    "json": "one JSON object per host on standard output",
+}
+_REV = "a branch, a tag or a commit; uncommitted changes are never shipped"
+
+
+def _ship(
+    group: str,
+    instead: str,
+    wanted: Sequence[tuple[str, str]],
+    target: str,
+    inventory: str,
+    as_json: bool,
+) -> None:
+    """Builds what is wanted (kind, revision) before any host is touched, then ships it."""
+    from fleet.build import build
+    from fleet.release_commands import in_group, ship
+    from fleet.report import reporter
+    from fleet.session import finish, session
+
+    with session(inventory, target) as fleet:
+        hosts = in_group(fleet.hosts, target, group, instead)
+        artifacts = []
+        for kind, revision in wanted:
+            artifact = build(kind, revision).verify()
+            version, size = artifact.manifest.version, artifact.size / 1e6
+            print(f"built {kind} {version}, {size:.1f} MB", file=sys.stderr)
+            artifacts.append(artifact)
+        finish(ship(hosts, fleet.connections, artifacts, reporter(as_json)))
+
+
+@task(
+    help={
+        **_HELP,
+        "target": "aircraft, with commas; all means every aircraft; !name leaves one out",
+        "aircraft-rev": f"ship the aircraft's application at this revision: {_REV}",
+        "html5-rev": f"ship the portal at this revision: {_REV}",
+    }
+)
+def deploy(
+    c: Context,
+    target: str,
+    aircraft_rev: str = "",
+    html5_rev: str = "",
+    inventory: str = "",
+    json: bool = False,
+) -> None:
+    """Ship application and portal to aircraft, both at HEAD; a revision flag ships only its part."""
+    if not aircraft_rev and not html5_rev:
+        aircraft_rev = html5_rev = "HEAD"
+    parts = (("onboard", aircraft_rev), ("html5", html5_rev))
+    wanted = [(kind, revision) for kind, revision in parts if revision]
+    _ship("aircraft", "deploy-hangar", wanted, target, inventory, json)
+
+
+@task(help={**_HELP, "rev": _REV})
+def deploy_aircraft(
+    c: Context, target: str, rev: str = "HEAD", inventory: str = "", json: bool = False
+) -> None:
+    """Ship the aircraft's application."""
+    _ship("aircraft", "deploy-hangar", [("onboard", rev)], target, inventory, json)
+
+
+@task(help={**_HELP, "rev": _REV})
+def deploy_html5(
+    c: Context, target: str, rev: str = "HEAD", inventory: str = "", json: bool = False
+) -> None:
+    """Ship the portal's pages."""
+    _ship("aircraft", "deploy-hangar", [("html5", rev)], target, inventory, json)
+
+
+@task(help={**_HELP, "rev": _REV})
+def deploy_hangar(
+    c: Context, target: str, rev: str = "HEAD", inventory: str = "", json: bool = False
+) -> None:
+    """Ship the hangar's application."""
+    _ship("hangar", "deploy", [("hangar", rev)], target, inventory, json)
+
+
+@task(help=_HELP)
+def releases(c: Context, target: str, inventory: str = "", json: bool = False) -> None:
+    """Show the releases on hosts: what is current, what is kept, what was bad and why."""
+    from fleet.release_commands import show
+    from fleet.report import reporter
+    from fleet.session import finish, session
+
+    with session(inventory, target) as fleet:
+        finish(show(fleet.hosts, fleet.connections, reporter(json)))
+
+
+@task(
+    help={**_HELP, "kind": "only onboard, html5 or hangar; else all that the last deploy brought"}
+)
+def rollback(
+    c: Context, target: str, kind: str = "", inventory: str = "", json: bool = False
+) -> None:
+    """Go back to the good releases before the current ones; they are on the hosts already."""
+    from fleet.release_commands import go_back
+    from fleet.report import reporter
+    from fleet.session import finish, session
+
+    with session(inventory, target) as fleet:
+        finish(go_back(fleet.hosts, fleet.connections, kind, reporter(json)))

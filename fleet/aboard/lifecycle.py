@@ -1,0 +1,198 @@
+"""A release's way on a host: taken in, staged, on trial, confirmed, or returned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import BinaryIO
+
+from . import disk, lock, store, trial, unpack
+from . import state as states
+from .errors import AboardError, Busy, ManifestError
+from .manifest import MANIFEST_LIMIT, Manifest, parse
+from .state import Record, Stage, State
+from .steps import Step
+from .stream import MANIFEST, Reader
+from .trial import Result
+from .world import World
+
+SETUP_S = 600.0
+
+
+def offer(world: World, text: bytes) -> dict[str, object]:
+    """Answer which of a manifest's files are missing here, before anything travels.
+
+    Raises:
+        ManifestError, AboardError: this host would refuse it.
+    """
+    manifest = parse(text)
+    if world.current(manifest.kind) == manifest.version:
+        unpack.check_same(world, manifest)
+    unpack.check_room(world, manifest)
+    record = states.load(world).get(manifest.kind, manifest.version)
+    return {
+        "kind": manifest.kind,
+        "version": manifest.version,
+        "missing": list(store.missing(world, manifest)),
+        "current": world.current(manifest.kind),
+        "stage": record.stage if record else None,
+    }
+
+
+def accept(world: World, source: BinaryIO) -> Result:
+    """Take an artifact in and make it current, or return to the release before.
+
+    Args:
+        source: one stream as `stream` defines it.
+
+    Raises:
+        ManifestError: it is no good artifact; nothing was switched.
+        AboardError: it could not be taken in; nothing was switched.
+    """
+    with lock.held(world, "deploy"):
+        stream = Reader(source)
+        frame = stream.next()
+        if frame.kind != MANIFEST:
+            raise ManifestError("the stream does not begin with a manifest; build and send again")
+        manifest = parse(b"".join(stream.content(frame, MANIFEST_LIMIT)))
+        kind, version = manifest.kind, manifest.version
+        state = trial.settle(world, spare=(kind, version))
+        former, record = world.current(kind), state.get(kind, version)
+        stage = record.stage if record else None
+        if former == version and stage is not Stage.TRIAL:
+            unpack.check_same(world, manifest)
+            if stage is not Stage.CONFIRMED:
+                states.record(world, state, kind, _new(world, state, manifest, Stage.CONFIRMED))
+            return Result("already", kind, version, version)
+        unpack.check_room(world, manifest)
+        world.at(Step.RECEIVE)
+        store.receive(world, manifest, stream)
+        unpack.release(world, manifest)
+        if record is not None and record.trial is not None:
+            # A trial that was cut off goes on; its preparations were made before it began.
+            former = record.trial.former
+        elif stage is not Stage.CONFIRMED:
+            # One that was good here once is only switched to: an older release must not prepare
+            # what a newer one has already taken further.
+            world.at(Step.STAGE)
+            staged = _new(world, state, manifest, Stage.STAGED)
+            state = states.record(world, state, kind, staged)
+            if wrong := _set_up(world, manifest):
+                bad = replace(staged, stage=Stage.ROLLED_BACK, reason=wrong, at=world.stamp())
+                states.record(world, state, kind, bad)
+                return Result("refused", kind, version, former, wrong)
+        return trial.attempt(world, state, manifest, former)
+
+
+def rollback(world: World, kind: str) -> Result:
+    """Go back to the good release before the current one; it passes a trial like any other.
+
+    Raises:
+        AboardError: there is none on this host.
+    """
+    with lock.held(world, f"rollback {kind}"):
+        state = trial.settle(world)
+        current = world.current(kind)
+        for record in state.good(kind):
+            target = world.release(kind, record.version)
+            if record.version != current and target.exists():
+                why = f"ops went back to {record.version}"
+                return trial.attempt(world, state, store.manifest_of(target), current, why)
+        raise AboardError(
+            f"no good release of {kind} to go back to is on this host "
+            f"(current: {current or 'none'}); deploy an older revision instead"
+        )
+
+
+def recover(world: World) -> list[Result]:
+    """Return from every trial that ran out, for instance because the power went.
+
+    Run at boot and then each minute. An order that is at work is left alone: it watches its own
+    trial, and ends those that were cut off before it begins.
+    """
+    results = []
+    try:
+        with lock.held(world, "recover", patience_s=0):
+            state = states.load(world)
+            for kind, record in state.on_trial():
+                if why := trial.over(world, record):
+                    state, result = trial.go_back(
+                        world, state, kind, record, why, proven=False, wait=False
+                    )
+                else:
+                    result = Result("left", kind, record.version, None, "its trial is not over")
+                results.append(result)
+    except Busy:
+        pass
+    return results
+
+
+def listing(world: World) -> dict[str, object]:
+    """What is on this host: every release, how far it came, its bytes; and what is current."""
+    state = states.load(world)
+    kinds = sorted({*state.kinds, *(path.name for path in (world.home / "releases").glob("*"))})
+    return {
+        "kinds": {
+            kind: {
+                "current": world.current(kind),
+                "releases": [
+                    {
+                        "version": one.version,
+                        "revision": one.revision,
+                        "stage": one.stage,
+                        "at": one.at,
+                        "reason": one.reason,
+                        "bytes": disk.size_of(path) if path.exists() else 0,
+                    }
+                    for one in state.records(kind)
+                    for path in [world.release(kind, one.version)]
+                ],
+            }
+            for kind in kinds
+        },
+        "bytes": disk.size_of(world.home / "blobs"),
+    }
+
+
+def _new(world: World, state: State, manifest: Manifest, stage: Stage) -> Record:
+    known = state.get(manifest.kind, manifest.version)
+    order = known.order if known else 0
+    if stage is Stage.CONFIRMED and not order:
+        order = state.next_order(manifest.kind)
+    return Record(manifest.version, manifest.revision, stage, world.stamp(), order)
+
+
+def _set_up(world: World, manifest: Manifest) -> str | None:
+    """Runs the release's preparations; what went wrong, or None."""
+    release = world.release(manifest.kind, manifest.version)
+    world.at(Step.SETUP)
+    for command in manifest.setup:
+        done = world.run(
+            [str(release / command[0]), *command[1:]],
+            timeout_s=SETUP_S,
+            user=world.user,
+            env=environment(world),
+            cwd=release,
+        )
+        if done.code:
+            printed = done.output.strip()[-1500:]
+            return f"{' '.join(command)} ended with {done.code}: {printed}; nothing was switched"
+    return None
+
+
+def environment(world: World) -> Mapping[str, str]:
+    """What setup commands find in their environment: the units' settings file, and a plain PATH.
+
+    Raises:
+        AboardError: there is no such file, so the host was never converged.
+    """
+    try:
+        lines = world.env_file.read_text().splitlines()
+    except FileNotFoundError as error:
+        raise AboardError(f"{world.env_file} is not here; converge the host first") from error
+    settings = {
+        name.strip(): value.strip().strip("'\"")
+        for name, equals, value in (line.partition("=") for line in lines)
+        if equals and not name.lstrip().startswith(("#", ";"))
+    }
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **settings}

@@ -1,0 +1,115 @@
+"""The program `aboard`: reads one order, prints one JSON object per line, ends with its code.
+
+Exit codes: 0 done · 4 failed, the release before is current · 64 wrong usage · 65 no good artifact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from . import lifecycle
+from .errors import FAILED, USAGE, AboardError, ManifestError
+from .manifest import MANIFEST_LIMIT
+from .steps import Step
+from .world import World
+
+Say = Callable[[Mapping[str, object]], None]
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    world: World | None = None,
+    source: BinaryIO | None = None,
+    out: TextIO | None = None,
+) -> int:
+    """Carry out one order.
+
+    Args:
+        argv: without the program's name; None for the process's own.
+        world: what stands for this host; None for itself.
+        source: what stands for standard input.
+        out: what stands for standard output.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _parser().parse_args(argv)
+    root = Path(arguments.root)
+    here = world or World(root=root, user="turnaround" if root == Path("/") else None)
+    say = _printer(out or sys.stdout)
+
+    def at(step: Step) -> None:
+        say({"step": step.label})
+        here.at(step)
+
+    try:
+        return _carry_out(arguments, replace(here, at=at), source or sys.stdin.buffer, say)
+    except AboardError as error:
+        said, code = str(error), error.exit_code
+        result = "refused" if isinstance(error, ManifestError) else "failed"
+    except OSError as error:
+        said, code, result = f"{error}; run the same command again", FAILED, "failed"
+    say({"result": result, "reason": said})
+    print(f"aboard: {said}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _carry_out(arguments: argparse.Namespace, world: World, source: BinaryIO, say: Say) -> int:
+    if arguments.order == "offer":
+        say(lifecycle.offer(world, source.read(MANIFEST_LIMIT + 1)))
+    elif arguments.order == "list":
+        say(lifecycle.listing(world))
+    elif arguments.order == "recover":
+        for returned in lifecycle.recover(world):
+            say(asdict(returned))
+    else:
+        if arguments.order == "accept":
+            result = lifecycle.accept(world, source)
+        else:
+            result = lifecycle.rollback(world, arguments.kind)
+        say(asdict(result))
+        return result.exit_code
+    return 0
+
+
+def _printer(out: TextIO) -> Say:
+    """Prints lines, each with the seconds since the start; a broken link is no reason to stop."""
+    begun = time.monotonic()
+
+    def say(document: Mapping[str, object]) -> None:
+        line = {**document, "at_s": round(time.monotonic() - begun, 3)}
+        try:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.flush()
+        except OSError:
+            # Else the interpreter tries again at its end, and fails.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+    return say
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"aboard: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="aboard", description="Releases on this host: take in, switch, return.")
+    parser.add_argument("--root", default="/", help="where the host's tree is (for tests)")
+    orders = parser.add_subparsers(dest="order", required=True)
+    orders.add_parser("offer", help="manifest on standard input: which of its files are missing")
+    orders.add_parser("accept", help="artifact on standard input: make it current, or return")
+    back = orders.add_parser("rollback", help="go back to the good release before")
+    back.add_argument("kind", choices=["onboard", "html5", "hangar"])
+    orders.add_parser("recover", help="return from trials that ran out (at boot)")
+    orders.add_parser("list", help="what is on this host")
+    return parser

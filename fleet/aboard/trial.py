@@ -1,0 +1,174 @@
+"""The trial of a release that is aboard: switched to, asked, confirmed, or returned from.
+
+The order is what makes a cut harmless. The state file says "trial, from that release" before
+`current/<kind>` moves, and says "confirmed" only after the new release was well; so whoever comes
+next finds either no trial, and current is good, or a trial, and knows where to return to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from . import disk, health, store
+from . import state as states
+from .errors import FAILED, AboardError
+from .manifest import Manifest
+from .state import Record, Stage, State, Trial
+from .steps import Step
+from .world import World
+
+KEPT = 3
+TRIAL_S = 120.0
+RESTART_S = 90.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an order ended.
+
+    Args:
+        result: confirmed · already · returned (was current, is not any more) · refused (never was
+            current) · left (nothing to do).
+        former: the release before, where there was one.
+        reason: for people, wherever it is not plain success.
+    """
+
+    result: str
+    kind: str
+    version: str | None
+    former: str | None = None
+    reason: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 when what was asked for holds now, else 4."""
+        return 0 if self.result in ("confirmed", "already", "left") else FAILED
+
+
+def over(world: World, record: Record) -> str | None:
+    """Why a trial is over that nobody watches, or None while it may still be confirmed."""
+    trial = record.trial
+    if trial is None or trial.boot_id != world.boot_id():
+        return "the host went down during its trial"
+    if world.since_boot() > trial.deadline_s:
+        return "its trial ran out before it was confirmed"
+    return None
+
+
+def settle(world: World, spare: tuple[str, str] | None = None) -> State:
+    """End trials that a cut left behind: whoever holds the lock knows that nobody watches them."""
+    state = states.load(world)
+    for kind, record in state.on_trial():
+        why = over(world, record)
+        if why or (kind, record.version) != spare:
+            why = why or "its trial was cut off, and another release was asked for"
+            state, _ = go_back(world, state, kind, record, why, proven=False)
+    return state
+
+
+def attempt(
+    world: World, state: State, manifest: Manifest, former: str | None, leaving: str | None = None
+) -> Result:
+    """Switch to a release that is aboard, confirm it when it is well, return when it is not.
+
+    Args:
+        leaving: why the former release is left for good, where it is; else it stays a good one.
+    """
+    kind, version = manifest.kind, manifest.version
+    known = state.get(kind, version)
+    was_good = known is not None and known.stage is Stage.CONFIRMED
+    deadline_s = world.since_boot() + TRIAL_S
+    trial = Trial(former, deadline_s, world.boot_id(), was_good, manifest.units)
+    order = state.next_order(kind)
+    record = Record(version, manifest.revision, Stage.TRIAL, world.stamp(), order, None, trial)
+    world.at(Step.TRIAL)
+    state = states.record(world, state, kind, record)
+    try:
+        world.at(Step.SWITCH)
+        disk.make_folder(world.link(kind).parent)
+        disk.point(world.link(kind), world.release(kind, version))
+        world.at(Step.RESTART)
+        wrong = _systemctl(world, "restart", manifest.units)
+        if not wrong:
+            world.at(Step.HEALTH)
+            wrong = health.complaint(world, manifest)
+        if not wrong:
+            world.at(Step.CONFIRM)
+            good = [replace(record, stage=Stage.CONFIRMED, trial=None, at=world.stamp())]
+            if leaving and (left := state.get(kind, former)):
+                good.append(
+                    replace(left, stage=Stage.ROLLED_BACK, reason=leaving, at=world.stamp())
+                )
+            state = states.record(world, state, kind, *good)
+    except (OSError, AboardError) as error:
+        wrong = str(error)
+    if wrong:
+        return go_back(world, state, kind, record, wrong)[1]
+    return Result("confirmed", kind, version, former, _clean(world, state, kind))
+
+
+def go_back(
+    world: World,
+    state: State,
+    kind: str,
+    record: Record,
+    reason: str,
+    *,
+    proven: bool = True,
+    wait: bool = True,
+) -> tuple[State, Result]:
+    """Make the release before current again; may be cut and run again at any point.
+
+    Args:
+        proven: False when the trial only came to no end; then a release that was good before its
+            trial is a good one still.
+        wait: False at boot, where the units start after us and waiting for them would never end.
+    """
+    former = record.trial.former if record.trial else None
+    units = record.trial.units if record.trial else ()
+    world.at(Step.RETURN_SWITCH)
+    disk.make_folder(world.link(kind).parent)
+    if former is None:
+        world.link(kind).unlink(missing_ok=True)
+        disk.sync_folder(world.link(kind).parent)
+    else:
+        disk.point(world.link(kind), world.release(kind, former))
+    world.at(Step.RETURN_RESTART)
+    wrong = _systemctl(world, "stop" if former is None else "restart", units, wait)
+    if wrong:
+        reason = f"{reason}; and after the return: {wrong}"
+    world.at(Step.RETURN_RECORD)
+    good = not proven and record.trial is not None and record.trial.was_good
+    stage = Stage.CONFIRMED if good else Stage.ROLLED_BACK
+    left = replace(record, stage=stage, trial=None, reason=reason, at=world.stamp())
+    state = states.record(world, state, kind, left)
+    return state, Result("returned", kind, record.version, former, reason)
+
+
+def _systemctl(world: World, verb: str, units: tuple[str, ...], wait: bool = True) -> str | None:
+    """Restarts or stops units; what went wrong, or None."""
+    if not units:
+        return None
+    argv = ["systemctl", verb, *([] if wait else ["--no-block"]), *units]
+    done = world.run(argv, timeout_s=RESTART_S)
+    return f"{' '.join(argv)} ended with {done.code}: {done.output.strip()}" if done.code else None
+
+
+def _clean(world: World, state: State, kind: str) -> str | None:
+    """Keeps the current and the last good releases, removes the others and what only they needed.
+
+    Returns:
+        What could not be removed; that is no reason to doubt the release.
+    """
+    world.at(Step.CLEAN)
+    try:
+        folder = world.home / "releases" / kind
+        kept = {one.version for one in state.good(kind)[:KEPT]} | {world.current(kind)}
+        for path in folder.iterdir():
+            if path.name not in kept:
+                disk.remove_tree(path)
+        states.save(world, state.forget(kind, {path.name for path in folder.iterdir()}))
+        store.collect(world)
+    except OSError as error:
+        return f"cleaning up: {error}"
+    return None

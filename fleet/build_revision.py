@@ -1,0 +1,92 @@
+"""What git says of a revision: its name, its time, its files. The working tree is never looked at."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fleet.errors import FleetError, UsageError
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One commit.
+
+    Args:
+        top: the checkout whose history it is in.
+        sha: its full name.
+        epoch_s: its commit time, seconds since 1970.
+    """
+
+    top: Path
+    sha: str
+    epoch_s: int
+
+    @property
+    def version(self) -> str:
+        """The version of what is built from it: `YYYYMMDDHHMMSS-<12 hex>`, UTC."""
+        return f"{datetime.fromtimestamp(self.epoch_s, UTC):%Y%m%d%H%M%S}-{self.sha[:12]}"
+
+    def export(self, paths: Sequence[str], into: Path) -> None:
+        """Write the files of these paths as they are in the commit.
+
+        Raises:
+            FleetError: the commit has none at one of the paths.
+        """
+        listed = _git(self.top, "ls-tree", "-z", "--name-only", self.sha, "--", *paths)
+        missing = set(paths) - {name.decode() for name in listed.stdout.split(b"\0")}
+        if missing:
+            raise FleetError(
+                f"revision {self.sha[:12]} has no {', '.join(sorted(missing))}",
+                "build a revision that has what this artifact is made of",
+            )
+        archive = _git(self.top, "archive", "--format=tar", self.sha, "--", *paths)
+        if archive.returncode:
+            raise FleetError(f"git archive {self.sha[:12]}: {_said(archive)}")
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tree:
+            tree.extractall(into, filter="data")
+
+
+def resolve(top: Path, name: str = "HEAD") -> Revision:
+    """The commit that a name stands for.
+
+    Args:
+        top: the checkout.
+        name: a branch, a tag, a hash, HEAD.
+
+    Raises:
+        UsageError: nothing of that name is in this checkout.
+
+    Example:
+        >>> resolve(Path("."), "HEAD").version  # doctest: +SKIP
+        '20260101120000-0123456789ab'
+    """
+    question = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
+    found = _git(top, *question)
+    if found.returncode:
+        reason = f": {_said(found)}" if found.stderr else ""
+        raise UsageError(
+            f"{name!r} is no revision in {top}{reason}",
+            "a branch, a tag or a commit that git log shows here; fetch it first if it is elsewhere",
+        )
+    sha = found.stdout.decode().strip()
+    shown = _git(top, "show", "--no-patch", "--format=%ct", sha)
+    return Revision(top, sha, int(shown.stdout))
+
+
+def _git(top: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(top), *arguments], capture_output=True, check=False, timeout=300
+        )
+    except FileNotFoundError as error:
+        raise FleetError("git is not installed", "on Debian: apt-get install git") from error
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"

@@ -1,0 +1,185 @@
+"""Converging: each host made what its roles say, many at once, and what came of it."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import require
+from fleet.connections import Connections
+from fleet.context import catalog
+from fleet.errors import Exit, FleetError, Offline
+from fleet.inventory import Host, Inventory
+from fleet.report import Outcome, Reporter
+from fleet.slots import SLOTS, on_each
+from fleet.ssh import Connection
+from fleet.transport import SshTransport
+from require.result import Event, Result
+from require.run import converge as engine
+
+SHORT_DIFF = 30
+Say = Callable[[str], None]
+
+
+class Engine(Protocol):
+    """What `require.run.converge` is to us."""
+
+    def __call__(
+        self,
+        transport: require.Transport,
+        catalog: require.Catalog,
+        *,
+        check: bool,
+        operator: str,
+        progress: Callable[[Event], None] | None,
+    ) -> Result: ...
+
+
+def converge(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    connections: Connections,
+    reporter: Callable[[], Reporter],
+    *,
+    check: bool = False,
+    diff: bool = False,
+    slots: int = SLOTS,
+) -> list[Outcome]:
+    """Makes hosts what their roles say; with `check` only looks.
+
+    Everything is declared before any host is touched, so that a fault in the inventory or in a role
+    stops all of it and not the half.
+
+    Args:
+        inventory: the fleet.
+        hosts: which of it.
+        connections: the ways there.
+        reporter: makes what shows how it goes, once nothing can be wrong any more.
+        check: change nothing.
+        diff: show unified diffs whole; `check` shows their beginnings anyway.
+        slots: how many hosts at once.
+
+    Raises:
+        UsageError: the inventory and the roles do not fit; nothing was touched.
+    """
+    declared = {host.name: catalog(inventory, host) for host in hosts}
+
+    def work(host: Host, say: Say) -> Outcome:
+        connection = connections.to(host)
+        return on_host(connection, declared[host.name], say, check=check, diff=diff)
+
+    return on_each(hosts, work, reporter(), slots)
+
+
+def on_host(
+    connection: Connection,
+    declared: require.Catalog,
+    say: Say,
+    *,
+    check: bool = False,
+    diff: bool = False,
+    run: Engine = engine,
+) -> Outcome:
+    """Converges one host over this connection.
+
+    Raises:
+        FleetError: the host could not be asked; off-line is `Offline`.
+    """
+    trips, traffic = connection.trips, connection.traffic_bytes
+    transport = SshTransport(connection)
+    try:
+        result = run(
+            transport,
+            declared,
+            check=check,
+            operator=f"{getpass.getuser()}@{socket.gethostname()}",
+            progress=lambda event: say(_stage(event)),
+        )
+    except require.TransportError as error:
+        if isinstance(error.__cause__, FleetError):
+            raise error.__cause__ from None
+        raise FleetError(str(error)) from error
+    cost = {"trips": connection.trips - trips, "bytes": connection.traffic_bytes - traffic}
+    if result.link_lost and not isinstance(transport.fault, Offline):
+        # The host is there and its answer was no answer: that is a failure, not an absence.
+        result = replace(result, link_lost=False)
+    return outcome(result, diff=diff, cost=cost)
+
+
+def _stage(event: Event) -> str:
+    counted = f" {event.done}/{event.total}" if event.total else ""
+    return f"{event.stage}{counted} {event.key}".rstrip()
+
+
+def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
+    """Returns what the engine's result means for people and for the exit code.
+
+    Args:
+        result: the engine's.
+        diff: show unified diffs whole; with `check` their beginnings are shown anyway.
+        cost: trips and bytes of the connection, its handshake included.
+    """
+    code, status, detail, remedy = _judge(result)
+    most = sys.maxsize if diff else SHORT_DIFF if result.check else 0
+    lines = [line for each in (*result.changes, *result.unknowns) for line in _lines(each, most)]
+    return Outcome(
+        result.host,
+        code,
+        status,
+        f"{detail}; {cost['trips']} trips, {cost['bytes'] / 1000:.1f} kB, {result.seconds:.1f} s",
+        remedy,
+        (*lines, *(f"error: {error}" for error in result.errors)),
+        {
+            "changes": [_as_json(each) for each in result.changes],
+            "unknown": [_as_json(each) for each in result.unknowns],
+            "errors": list(result.errors),
+            "resources": len(result.outcomes),
+            "run": result.run,
+            "engine_trips": result.trips,
+            "seconds": round(result.seconds, 3),
+            **cost,
+        },
+    )
+
+
+def _judge(result: Result) -> tuple[Exit, str, str, str]:
+    resources = f"{len(result.outcomes)} resources"
+    touched = f"{len(result.changes)} of {resources}"
+    if result.link_lost:
+        return (
+            Exit.OFFLINE,
+            "off-line",
+            "the link broke while the host was applying; it goes on by itself",
+            f"fab converge --target {result.host} says what became of it",
+        )
+    if result.failed:
+        return Exit.FAILED, "failed", result.errors[0].removeprefix(f"{result.host}: "), ""
+    if result.check and result.differs:
+        unknown = f", {len(result.unknowns)} not known" if result.unknowns else ""
+        return Exit.CHANGES, "would change", touched + unknown, ""
+    if result.changes:
+        return Exit.DONE, "changed", touched, ""
+    return Exit.DONE, "no change", resources, ""
+
+
+def _lines(each: Any, most: int) -> list[str]:
+    said = each.summary or each.reason
+    first = f"{each.status}: {each.key}{f' ({each.role})' if each.role else ''}: {said}"
+    return [first.rstrip(": "), *shortened(each.diff.splitlines(), most)]
+
+
+def shortened(lines: Sequence[str], most: int) -> list[str]:
+    """Returns the first lines, and how many there would be more."""
+    if len(lines) <= most:
+        return list(lines)
+    more = [f"… {len(lines) - most} more lines; --diff shows them"] if most else []
+    return [*lines[:most], *more]
+
+
+def _as_json(each: Any) -> dict[str, Any]:
+    keys = ("key", "status", "summary", "reason", "diff", "role", "where")
+    return {key: value for key in keys if (value := getattr(each, key))}

@@ -1,0 +1,86 @@
+"""`fab init-machine`: its words checked before anything is touched, and how it is shown."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from fleet.connections import Connections
+from fleet.enrol import Enrolment, Place
+from fleet.errors import FleetError, UsageError, did_you_mean
+from fleet.report import JsonReporter, Outcome, PlainReporter, Reporter
+from fleet.session import fleet_of
+
+
+def parse_place(text: str) -> Place:
+    """Returns the place of `user@host:port`; root and 22 when they are left out.
+
+    Raises:
+        UsageError: it is something else.
+
+    >>> parse_place("10.0.0.9")
+    Place(user='root', address='10.0.0.9', port=22)
+    """
+    found = re.fullmatch(
+        r"(?:([a-z_][a-z0-9_-]*)@)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::(\d{1,5}))?",
+        text,
+    )
+    if found is None or not 0 < int(found[3] or 22) < 65536:
+        raise UsageError(f"--host: expected user@host:port, found {text!r}")
+    return Place(found[1] or "root", found[2].strip("[]"), int(found[3] or 22))
+
+
+def init_machine(
+    inventory: str, at: str, name: str, fingerprint: str, *, yes: bool, as_json: bool
+) -> Outcome:
+    """Does `fab init-machine`: checks the words, makes first contact, shows how it goes.
+
+    Raises:
+        UsageError: a word is wrong, or there is nobody to confirm the fingerprint.
+    """
+    fleet = fleet_of(inventory)
+    if name not in fleet.hosts:
+        raise UsageError(
+            f"--as: there is no host {name!r} in {fleet.path}{did_you_mean(name, fleet.hosts)}",
+            f"add it to the inventory first; hosts: {', '.join(fleet.hosts)}",
+        )
+    host, place = fleet.hosts[name], parse_place(at)
+    if fingerprint and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint):
+        raise UsageError(f"--fingerprint: expected SHA256:… (43 characters), found {fingerprint!r}")
+    if not (fingerprint or yes or host.enrolled or sys.stdin.isatty()):
+        raise UsageError(
+            "there is no terminal to confirm the host's fingerprint on",
+            "give --fingerprint SHA256:…, which the host shows with: "
+            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        )
+    show: Reporter = JsonReporter(sys.stdout) if as_json else PlainReporter(sys.stdout)
+    with Connections(fleet) as connections:
+        enrolment = Enrolment(
+            fleet,
+            host,
+            place,
+            fingerprint or None,
+            (lambda shown: True) if yes else (lambda shown: _ask(name, at, shown)),
+            connections,
+            (lambda text: None) if as_json else (lambda text: _step(name, text)),
+        )
+        try:
+            outcome = enrolment.run()
+        except UsageError:
+            raise
+        except FleetError as error:
+            outcome = Outcome.of(name, error)
+    show.done(outcome)
+    return outcome
+
+
+def _ask(name: str, at: str, shown: str) -> bool:
+    answer = input(
+        f"{name} at {at} shows the fingerprint {shown}\nIs that the host's own? [yes/no] "
+    )
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def _step(name: str, text: str) -> None:
+    sys.stdout.write(f"{name}: {text}\n")
+    sys.stdout.flush()

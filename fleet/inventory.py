@@ -1,0 +1,270 @@
+"""The inventory: which hosts exist, in which groups, with which roles and variables, and where.
+
+One YAML file written by people, and beside it `enrolled/HOST.yml` with what first contact learned
+of a host (its public keys). Everything is checked when it is loaded, before anything is touched.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import UsageError, did_you_mean
+from fleet.inventory_yaml import Faults, Value, read
+
+TOP = Path(__file__).resolve().parent.parent
+FACTS = {
+    "host_key": r"(ssh|ecdsa)-[\w@.-]+ [A-Za-z0-9+/=]+",
+    "ssh_key": r"ssh-ed25519 [A-Za-z0-9+/=]+( .*)?",
+    "dispatch_key": r"ssh-ed25519 [A-Za-z0-9+/=]+( .*)?",
+    "tower_key": r"[A-Za-z0-9+/]{43}=",
+    "enrolled_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+}
+_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}"
+_ADDRESS = r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?"
+_USER = r"[a-z_][a-z0-9_-]{0,31}"
+_HOST_KEYS = ("address", "groups", "port", "tower", "user", "vars", "via")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hosts of one kind: the roles they play and the variables they share."""
+
+    name: str
+    roles: tuple[str, ...]
+    vars: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host as the inventory says, with the variables of all its groups merged.
+
+    `facts` is what first contact learned (`host_key`, `ssh_key`, `tower_key`, …), empty before it.
+    `origins` says for each variable where it comes from.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    roles: tuple[str, ...]
+    address: str
+    port: int = 22
+    user: str = "ops"
+    tower: str | None = None
+    via: str | None = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    line: int = 0
+
+    @property
+    def enrolled(self) -> bool:
+        return "host_key" in self.facts
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All hosts and groups of one fleet, in the order of the file."""
+
+    fleet: str
+    path: Path
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+
+    def in_group(self, group: str) -> tuple[Host, ...]:
+        """Returns the hosts of a group, in the order of the file."""
+        return tuple(host for host in self.hosts.values() if group in host.groups)
+
+    @property
+    def keys(self) -> Path:
+        """Where the private keys of ops are: TURNAROUND_KEYS, the lab's own, or the home folder."""
+        if given := os.environ.get("TURNAROUND_KEYS"):
+            return Path(given)
+        beside = self.path.parent / "keys"
+        return beside if beside.is_dir() else Path.home() / ".config/turnaround" / self.fleet
+
+    @property
+    def enrolled(self) -> Path:
+        """Where first contact writes what it learned."""
+        return self.path.parent / "enrolled"
+
+
+def find(given: str | None, environment: Mapping[str, str] = os.environ, top: Path = TOP) -> Path:
+    """Returns the inventory to use: the flag's, FLEET_INVENTORY's, or the running lab's.
+
+    Raises:
+        UsageError: there is no file at that place.
+    """
+    lab = environment.get("LAB_NAME") or "lab"
+    if given:
+        path, reason = Path(given), "given with --inventory"
+    elif named := environment.get("FLEET_INVENTORY"):
+        path, reason = Path(named), "named by FLEET_INVENTORY"
+    else:
+        path, reason = top / ".lab" / lab / "inventory.yml", f"the inventory of the lab {lab}"
+    if path.is_file():
+        return path
+    raise UsageError(
+        f"there is no inventory at {path} ({reason})",
+        "give one with --inventory FILE or FLEET_INVENTORY, or start the lab with ./inv lab.up",
+    )
+
+
+def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
+    """Reads an inventory and what was enrolled beside it.
+
+    Args:
+        path: the YAML file.
+        roles: the roles that exist; None accepts any name.
+
+    Raises:
+        UsageError: every fault of the file, each as `FILE:LINE: expected …, found …`.
+    """
+    root, faults = read(path)
+    if root is None:
+        raise UsageError(f"{path}:1: expected fleet, groups and hosts, found an empty file")
+    parts = dict(root.items("fleet, vars, groups and hosts", ("fleet", "vars", "groups", "hosts")))
+    for needed in ("fleet", "groups", "hosts"):
+        if needed not in parts:
+            faults.add(1, f"a key {needed}", "none")
+    faults.stop()
+    fleet = parts["fleet"].text("the fleet's name", _NAME)
+    shared = _Layer("all").over(_Layer(), parts.get("vars"))
+    groups: dict[str, Group] = {}
+    layers: dict[str, _Layer] = {}
+    for name, value in parts["groups"].items("groups by name"):
+        groups[name], layers[name] = _group(name, value, roles)
+    hosts = {
+        name: _host(name, value, groups, layers, shared)
+        for name, value in parts["hosts"].items("hosts by name")
+    }
+    _check_together(hosts, groups, faults)
+    faults.stop()
+    return Inventory(fleet, path, groups, _with_facts(hosts, path.parent / "enrolled"))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The variables of one level, and where each stands."""
+
+    level: str = ""
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def over(self, lower: _Layer, value: Value | None) -> _Layer:
+        """Returns the lower layer with the variables of this value laid over it."""
+        found = list(value.items("variables by name")) if value else []
+        mine = {key: inner.plain() for key, inner in found}
+        places = {key: f"{self.level} (line {inner.line})" for key, inner in found}
+        return _Layer(self.level, {**lower.vars, **mine}, {**lower.origins, **places})
+
+    def merged(self, upper: _Layer) -> _Layer:
+        return _Layer(upper.level, {**self.vars, **upper.vars}, {**self.origins, **upper.origins})
+
+
+def _group(name: str, value: Value, roles: Collection[str] | None) -> tuple[Group, _Layer]:
+    parts = dict(value.items("roles and vars", ("roles", "vars")))
+    named = parts["roles"].texts("a list of roles") if "roles" in parts else []
+    for role, place in named:
+        if roles is not None and role not in roles:
+            place.fault(f"a role ({', '.join(sorted(roles))})", did_you_mean(role, roles))
+    layer = _Layer(f"group {name}").over(_Layer(), parts.get("vars"))
+    return Group(name, tuple(role for role, _ in named), layer.vars), layer
+
+
+def _host(
+    name: str,
+    value: Value,
+    groups: Mapping[str, Group],
+    layers: Mapping[str, _Layer],
+    shared: _Layer,
+) -> Host:
+    parts = dict(value.items("a host's keys", _HOST_KEYS))
+    for needed in ("groups", "address"):
+        if needed not in parts:
+            value.faults.add(value.line, f"{needed} for {name}", "none")
+    member = parts["groups"].texts("a list of groups") if "groups" in parts else []
+    layer = shared
+    known: list[str] = []
+    for group, place in member:
+        if group in groups:
+            known.append(group)
+            layer = layer.merged(layers[group])
+        else:
+            place.fault(f"a group ({', '.join(groups)})", did_you_mean(group, groups))
+    layer = _Layer(f"host {name}").over(layer, parts.get("vars"))
+    via = parts["via"].text("the host to go through") if "via" in parts else layer.vars.get("via")
+    return Host(
+        name=name,
+        groups=tuple(known),
+        roles=tuple(dict.fromkeys(role for group in known for role in groups[group].roles)),
+        address=parts["address"].text("an address", _ADDRESS) if "address" in parts else "",
+        port=parts["port"].integer("a port, 1 to 65535", 1, 65535) if "port" in parts else 22,
+        user=parts["user"].text("a user name", _USER) if "user" in parts else "ops",
+        tower=_tower(parts["tower"]) if "tower" in parts else None,
+        via=str(via) if via else None,
+        vars=dict(layer.vars),
+        origins=dict(layer.origins),
+        line=value.line,
+    )
+
+
+def _tower(value: Value) -> str:
+    text = value.text("a tower address such as 10.100.64.11")
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError:
+        value.fault("a tower address such as 10.100.64.11")
+        return ""
+
+
+def _check_together(hosts: Mapping[str, Host], groups: Mapping[str, Group], faults: Faults) -> None:
+    """Notes what is wrong only when hosts are seen side by side."""
+    taken: dict[tuple[str, int], str] = {}
+    towers: dict[str, str] = {}
+    for host in hosts.values():
+        if not re.fullmatch(_NAME, host.name) or host.name == "all":
+            expected = "a host name of letters, digits and dashes, and not `all`"
+            faults.add(host.line, expected, repr(host.name))
+        # The hangar may be the one host of the group hangar: both names mean the same.
+        others = [h.name for h in hosts.values() if host.name in h.groups and h is not host]
+        if host.name in groups and others:
+            expected = "a host name that is not also a group with other hosts in it"
+            faults.add(host.line, expected, repr(host.name))
+        if (other := taken.setdefault((host.address, host.port), host.name)) != host.name:
+            faults.add(host.line, "an address of its own", f"{host.address}, which is {other}'s")
+        if host.tower and (other := towers.setdefault(host.tower, host.name)) != host.name:
+            faults.add(host.line, "a tower address of its own", f"{host.tower}, which is {other}'s")
+        if host.via and host.via not in hosts:
+            hint = did_you_mean(host.via, hosts)
+            faults.add(host.line, "via to name a host", repr(host.via), hint)
+        elif host.via and (host.via == host.name or hosts[host.via].via):
+            faults.add(host.line, "via to name a host that is reached directly", repr(host.via))
+
+
+def _with_facts(hosts: Mapping[str, Host], folder: Path) -> dict[str, Host]:
+    return {
+        name: replace(host, facts=read_facts(folder / f"{name}.yml"))
+        for name, host in hosts.items()
+    }
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """Returns what first contact wrote of a host; empty when there was none.
+
+    Raises:
+        UsageError: the file is not what first contact writes, with file and line.
+    """
+    if not path.is_file():
+        return {}
+    root, faults = read(path)
+    facts = {
+        key: value.text(f"a {key.replace('_', ' ')}", FACTS[key])
+        for key, value in (root.items("the facts of a host", tuple(FACTS)) if root else ())
+    }
+    faults.stop()
+    return facts

@@ -1,0 +1,175 @@
+"""What `fab deploy`, `fab releases` and `fab rollback` do on many hosts at once, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from fleet import release
+from fleet.artifact import Artifact
+from fleet.build import KINDS
+from fleet.errors import Exit, UsageError
+from fleet.inventory import Host
+from fleet.release import Link, Release
+from fleet.report import Outcome, Reporter
+from fleet.slots import on_each
+
+_REMEDIES = {
+    "returned": "the release before serves; mend what the reason says and deploy the next revision",
+    "refused": "the release before was never left; mend what the reason says and deploy again",
+    "failed": "the release before serves; run the same command again when the reason is gone",
+}
+
+
+class Links(Protocol):
+    """The ways to hosts; `fleet.connections.Connections` is one."""
+
+    def to(self, host: Host) -> Link: ...
+
+
+def in_group(hosts: Sequence[Host], target: str, group: str, instead: str) -> tuple[Host, ...]:
+    """The hosts that a release of one kind can be for; `all` means those of the group.
+
+    Args:
+        hosts: what the target selected.
+        target: as it was typed.
+        group: aircraft or hangar.
+        instead: the command for a host that is not of the group.
+
+    Raises:
+        UsageError: the target names a host outside the group, or none inside it.
+    """
+    chosen = tuple(host for host in hosts if group in host.groups)
+    others = [host.name for host in hosts if group not in host.groups]
+    if others and ("all" not in target.split(",") or not chosen):
+        leave_out = f"leave it out (!{others[0]}), or " if chosen else ""
+        raise UsageError(
+            f"the target {target!r} names {', '.join(others)}, which is not of the group {group}",
+            f"{leave_out}use fab {instead}",
+        )
+    return chosen
+
+
+def ship(
+    hosts: Sequence[Host], links: Links, artifacts: Sequence[Artifact], reporter: Reporter
+) -> list[Outcome]:
+    """Ship artifacts to hosts; the first that fails on a host keeps the rest from it.
+
+    Args:
+        hosts: where to.
+        links: the ways to them.
+        artifacts: in the order in which each host gets them.
+        reporter: is told how it goes.
+    """
+
+    def work(host: Host, say: Callable[[str], None]) -> Outcome:
+        link = links.to(host)
+        ended = []
+        for artifact in artifacts:
+            ended.append(release.deploy(link, artifact, say))
+            if not ended[-1].ok:
+                break
+        return told(host.name, ended)
+
+    return on_each(hosts, work, reporter)
+
+
+def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) -> list[Outcome]:
+    """Return to the good releases before the current ones.
+
+    Args:
+        kind: only this one; empty for all that the last deploy brought.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    if kind and kind not in KINDS:
+        raise UsageError(f"no such kind of release: {kind}", f"one of {', '.join(KINDS)}")
+
+    def work(host: Host, say: Callable[[str], None]) -> Outcome:
+        link = links.to(host)
+        kinds = [kind] if kind else last_deployed(release.releases(link))
+        if not kinds:
+            return Outcome(host.name, Exit.FAILED, "failed", "it has no release to go back from")
+        return told(host.name, [release.rollback(link, one, say) for one in kinds])
+
+    return on_each(hosts, work, reporter)
+
+
+def last_deployed(releases: Iterable[Release]) -> list[str]:
+    """The kinds that the last deploy brought: those at the revision that was switched to last."""
+    current = [one for one in releases if one.current]
+    if not current:
+        return []
+    newest = max(current, key=lambda one: one.at)
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    return sorted(
+        (one.kind for one in current if one.revision == newest.revision),
+        key=lambda kind: order.get(kind, len(order)),
+    )
+
+
+def show(hosts: Sequence[Host], links: Links, reporter: Reporter) -> list[Outcome]:
+    """Look at the releases of hosts: what is current, what is kept, what was bad and why."""
+
+    def work(host: Host, say: Callable[[str], None]) -> Outcome:
+        found = release.releases(links.to(host))
+        return Outcome(
+            host.name,
+            status="listed",
+            detail=release.counted(len(found), "release")
+            + ("" if any(one.current for one in found) else ", none is current"),
+            lines=tuple(_line(one) for one in found),
+            data={"releases": [asdict(one) for one in found]},
+        )
+
+    return on_each(hosts, work, reporter)
+
+
+def _line(one: Release) -> str:
+    mark = "*" if one.current else " "
+    size = f"{one.bytes / 1e6:.1f} MB" if one.bytes else "gone"
+    reason = f"  {one.reason.splitlines()[0][:200]}" if one.reason else ""
+    stage = one.stage.replace("_", " ")
+    at = one.at[:16].replace("T", " ")
+    return f"{mark} {one.kind:<7} {one.version}  {stage:<11}  {at}  {size:>8}{reason}"
+
+
+def told(host: str, ended: Sequence[release.Outcome]) -> Outcome:
+    """One host's outcome from those of its releases.
+
+    Args:
+        ended: in the order in which they were done; when one is bad, the host's outcome is.
+    """
+    bad = next((one for one in ended if not one.ok), None)
+    if bad is not None:
+        status = bad.result
+    else:
+        status = "no change" if all(one.result == "already" for one in ended) else "released"
+    data: dict[str, Any] = {"releases": [_plain(one) for one in ended]}
+    return Outcome(
+        host,
+        Exit.FAILED if bad else Exit.DONE,
+        status,
+        "; ".join(_moved(one) for one in ended),
+        _REMEDIES.get(bad.result, "") if bad else "",
+        tuple(f"{bad.kind}: {line}" for line in (bad.reason or "").splitlines()) if bad else (),
+        data,
+    )
+
+
+def _plain(one: release.Outcome) -> dict[str, Any]:
+    return {key: value for key, value in asdict(one).items() if key not in ("host", "steps")} | {
+        "steps": dict(one.steps)
+    }
+
+
+def _moved(one: release.Outcome) -> str:
+    """What moved, in a few words: `onboard 2026…: 1 file, 46.1 kB, 4.2 s`."""
+    name = f"{one.kind} {one.version}" if one.version else one.kind
+    if one.result == "already":
+        return f"{name} is current"
+    files = release.counted(one.files, "file")
+    ended = "" if one.ok else f" {one.result}"
+    return f"{name}{ended}: {files}, {one.bytes / 1e3:.1f} kB, {one.seconds:.1f} s"

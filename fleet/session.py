@@ -1,0 +1,60 @@
+"""What every command begins and ends with: the inventory, its target, the connections, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from invoke.exceptions import Exit as InvokeExit
+
+from fleet.connections import Connections
+from fleet.context import role_names
+from fleet.inventory import Host, Inventory, find, load
+from fleet.report import Outcome, exit_code
+from fleet.target import select
+
+
+@dataclass(frozen=True)
+class Session:
+    """A fleet, the hosts that were meant, and the ways to them."""
+
+    inventory: Inventory
+    hosts: tuple[Host, ...]
+    connections: Connections
+
+
+@contextmanager
+def session(inventory: str, target: str) -> Iterator[Session]:
+    """Opens a fleet for one command and closes every connection at its end.
+
+    Args:
+        inventory: the flag's value; empty looks where commands look.
+        target: which hosts.
+
+    Raises:
+        UsageError: the inventory, the target or the key of ops is wrong; nothing was touched.
+
+    >>> with session("", "all") as fleet:  # doctest: +SKIP
+    ...     fleet.connections.to(fleet.hosts[0]).run(["true"], timeout_s=10)
+    """
+    known = fleet_of(inventory)
+    hosts = select(known, target)
+    with Connections(known) as connections:
+        yield Session(known, hosts, connections)
+
+
+def fleet_of(inventory: str) -> Inventory:
+    """Returns the inventory that a command works with; roles must exist."""
+    return load(find(inventory or None), roles=role_names())
+
+
+def finish(outcomes: Iterable[Outcome]) -> None:
+    """Ends the command with the outcomes' exit code.
+
+    Raises:
+        invoke.exceptions.Exit: when the code is not 0.
+    """
+    code = exit_code(outcomes)
+    if code:
+        raise InvokeExit(code=int(code))

@@ -1,0 +1,83 @@
+"""Many hosts at once: each free slot takes the next host, so that nobody waits for the slowest one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+from fleet.errors import Exit, FleetError, UsageError
+from fleet.inventory import Host
+from fleet.report import Outcome, Reporter
+
+SLOTS = 8
+Work = Callable[[Host, Callable[[str], None]], Outcome]
+
+
+def on_each(
+    hosts: Sequence[Host],
+    work: Work,
+    reporter: Reporter,
+    slots: int = SLOTS,
+) -> list[Outcome]:
+    """Does the work on each host and returns the outcomes in the order of the hosts.
+
+    An error of ours on one host is that host's outcome; the others go on. The threads are daemons: when
+    ops press Ctrl-C, nobody waits for a link that may be dead.
+
+    Args:
+        hosts: what to work on.
+        work: gets the host and a function that says what it is doing now.
+        reporter: is told each beginning, progress and end; closed at the end.
+        slots: how many hosts at once, 1 or more.
+
+    Raises:
+        UsageError: no slot, so that no host would ever have its turn.
+        OSError: what the reporter writes to is gone.
+
+    >>> on_each(hosts, lambda host, say: Outcome(host.name), reporter)  # doctest: +SKIP
+    [Outcome(host='hangar', …)]
+    """
+    waiting: queue.SimpleQueue[Host | None] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+
+    def slot() -> None:
+        while (host := waiting.get()) is not None:
+            ended.put(_attempt(host, work, reporter))
+
+    outcomes: dict[str, Outcome] = {}
+    try:
+        if slots < 1:
+            raise UsageError(f"--slots: expected 1 or more, found {slots}")
+        for host in hosts:
+            reporter.progress(host.name, "waits")
+            waiting.put(host)
+        for number in range(min(slots, len(hosts))):
+            waiting.put(None)
+            threading.Thread(target=slot, name=f"slot-{number}", daemon=True).start()
+        for _ in hosts:
+            # Told from here: an output that is gone must end the command, not one of its threads.
+            outcome = ended.get()
+            outcomes[outcome.host] = outcome
+            reporter.done(outcome)
+    finally:
+        reporter.close()
+    return [outcomes[host.name] for host in hosts]
+
+
+def _attempt(host: Host, work: Work, reporter: Reporter) -> Outcome:
+    try:
+        return work(host, lambda text: reporter.progress(host.name, text))
+    except FleetError as error:
+        return Outcome.of(host.name, error)
+    except Exception as error:
+        where = tuple(traceback.format_exc().splitlines())
+        return Outcome(
+            host.name,
+            Exit.FAILED,
+            "failed",
+            f"a fault in turnaround itself: {type(error).__name__}: {error}",
+            "report it with the lines above",
+            where,
+        )

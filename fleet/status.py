@@ -1,0 +1,93 @@
+"""`fab status`: what the hangar knows of the fleet; asked of the hangar, so that no aircraft is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fleet.errors import FleetError, UsageError
+from fleet.inventory import Host, Inventory
+from fleet.ssh import Connection
+
+COMMAND = ["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/fleet-status"]
+STATUS_S = 60.0
+HEADINGS = ("aircraft", "standing", "heard", "phase", "release", "behind", "work")
+
+
+def hangar_of(inventory: Inventory) -> Host:
+    """Returns the host that knows of all others.
+
+    Raises:
+        UsageError: no host is in the group `hangar`.
+    """
+    found = inventory.in_group("hangar")
+    if not found:
+        raise UsageError(f"{inventory.path}: expected a host in the group hangar, found none")
+    return found[0]
+
+
+def ask(connection: Connection) -> list[dict[str, Any]]:
+    """Returns one mapping per aircraft, as the hangar tells it.
+
+    Raises:
+        FleetError: the hangar does not know, with its own words; off-line is `Offline`.
+    """
+    done = connection.run(COMMAND, timeout_s=STATUS_S).check(connection.name, "fleet-status")
+    try:
+        rows = json.loads(done.stdout)["aircraft"]
+        return [{"host": row["name"], **row} for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FleetError(
+            f"{connection.name}: expected fleet-status to say how the fleet is, found "
+            f"{done.stdout[:200]!r} ({type(error).__name__})",
+            f"fab deploy-hangar --target {connection.name} ships one that does",
+        ) from None
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the fleet as aligned lines, headings first."""
+    cells = [HEADINGS, *(tuple(_cells(row)) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    release = (row.get("releases") or {}).get("onboard") or {}
+    missing = row.get("content_missing") or {}
+    behind = [f"{name} {count}" for name, count in (row.get("behind") or {}).items() if count]
+    if missing.get("files"):
+        behind.append(f"{missing['files']} files missing")
+    work = [
+        f"{each.get('kind')} {each.get('state')}"
+        for each in row.get("work") or ()
+        if each.get("state") != "done"
+    ]
+    flight = f" {row['flight']}" if row.get("flight") else ""
+    return [
+        str(row.get("name") or row.get("host")),
+        str(row.get("standing") or "?") + (", syncing" if row.get("syncing") else ""),
+        ago(row.get("seen_s_ago")),
+        f"{row.get('phase') or '?'}{flight}",
+        # The revision names it; its time would make the line too long for a narrow terminal.
+        str(release.get("version") or "none").rpartition("-")[2],
+        ", ".join(behind) or "nothing",
+        ", ".join(work) or "none",
+    ]
+
+
+def ago(seconds: int | float | None) -> str:
+    """Returns a span as people say it.
+
+    >>> ago(7), ago(4000), ago(None)
+    ('7 s ago', '1 h ago', 'never')
+    """
+    if seconds is None:
+        return "never"
+    for span, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= span:
+            return f"{int(seconds // span)} {unit} ago"
+    return f"{int(seconds)} s ago"

@@ -1,0 +1,194 @@
+"""`./fab …` as ops type it: the right exit code, a sentence with the remedy, and nothing touched in vain."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from fleet.program import Commands
+from fleet.ssh import Deadlines
+from tests.fleet.keys import line_of, new_key, write_key
+from tests.fleet.server import Loopback, ssh_server
+
+TOP = Path(__file__).resolve().parents[2]
+COMMANDS = (
+    "converge", "deploy", "deploy-aircraft", "deploy-hangar", "deploy-html5", "drift",
+    "init-machine", "inventory", "logs", "releases", "rollback", "status", "sync", "usage",
+)  # fmt: skip
+
+
+class Fleet:
+    """An inventory of one host on loopback, and one that is away."""
+
+    def __init__(self, folder: Path, server: Loopback, pinned: str) -> None:
+        self.server, self.path = server, folder / "inventory.yml"
+        self.path.write_text(
+            "fleet: test\n"
+            "groups: {aircraft: {roles: []}}\n"
+            "hosts:\n"
+            f"  EC-TAA: {{groups: [aircraft], address: 127.0.0.1, port: {server.port}}}\n"
+            "  EC-TAB: {groups: [aircraft], address: 127.0.0.1, port: 1}\n"
+        )
+        (folder / "enrolled").mkdir()
+        for name in ("EC-TAA", "EC-TAB"):
+            (folder / f"enrolled/{name}.yml").write_text(f"host_key: {pinned}\n")
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> paramiko.PKey:
+    return write_key(tmp_path_factory.mktemp("ops"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Loopback]:
+    with ssh_server(write_key(tmp_path), host_key=new_key()) as running:
+        running.answer = lambda command, stdin: (0, b"one line\n", b"")
+        yield running
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    monkeypatch.delenv("TURNAROUND_KEYS", raising=False)
+    made = Fleet(tmp_path, server, server.host_key_line)
+    monkeypatch.setenv("FLEET_INVENTORY", str(made.path))
+    return made
+
+
+def fab(*words: str) -> int:
+    return Commands("fab").main(["fab", *words])
+
+
+def test_usage_names_every_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fleet.program", "fab", "usage"],
+        cwd=TOP,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    named = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("  fab ")}
+    assert set(COMMANDS) <= named
+
+
+def test_usage_does_not_wait_for_an_ssh_library() -> None:
+    code = "import fabfile, sys; print([m for m in ('paramiko', 'fabric', 'rich') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["converge", "drift", "logs", "sync"])
+def test_an_unknown_target_is_64_with_the_known_names_and_nobody_is_called(
+    command: str, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab(command, "--target", "EC-TAC") == 64
+    said = capsys.readouterr().err
+    assert "there is no host or group 'EC-TAC'" in said
+    assert "EC-TAA, EC-TAB" in said
+    assert fleet.server.transports == []
+
+
+def test_a_malformed_inventory_is_64_with_file_and_line(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet.path.write_text(fleet.path.read_text().replace("port: 1}", "port: one}"))
+    assert fab("converge", "--target", "all") == 64
+    said = capsys.readouterr().err
+    assert f"{fleet.path}:5: expected a port, 1 to 65535, found 'one'" in said
+    assert fleet.server.transports == []
+
+
+def test_a_missing_key_of_ops_is_64(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    (fleet.path.parent / "keys/ops_ed25519").unlink()
+    assert fab("logs", "--target", "all") == 64
+    assert "there is no key of ops" in capsys.readouterr().err
+
+
+def test_a_host_that_answers_is_0(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fab("logs", "--target", "EC-TAA") == 0
+    assert "EC-TAA: one line" in capsys.readouterr().out
+
+
+def test_a_host_that_is_off_line_is_3_and_says_that_nothing_is_queued(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab("logs", "--target", "all", "--json") == 3
+    lines = {
+        (row := json.loads(line))["host"]: row for line in capsys.readouterr().out.splitlines()
+    }
+    assert lines["EC-TAA"]["exit"] == 0
+    assert lines["EC-TAB"]["status"] == "off-line"
+    assert "nothing is queued" in lines["EC-TAB"]["remedy"]
+
+
+def test_a_host_key_that_changed_is_4_with_both_fingerprints(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = new_key()
+    (fleet.path.parent / "enrolled/EC-TAA.yml").write_text(f"host_key: {line_of(other)}\n")
+    assert fab("converge", "--target", "EC-TAA", "--check") == 4
+    said = capsys.readouterr().out
+    assert other.fingerprint in said
+    assert fleet.server.host_key.fingerprint in said
+    assert "init-machine" in said
+    assert fleet.server.logins == []
+
+
+def test_failed_goes_over_off_line(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet.server.answer = lambda command, stdin: (1, b"", b"no such unit\n")
+    assert fab("logs", "--target", "all") == 4
+    assert "no such unit" in capsys.readouterr().out
+
+
+def test_a_host_that_answers_nonsense_to_the_engine_is_4(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab("converge", "--target", "EC-TAA") == 4
+    assert "EC-TAA: failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--host", "root@127.0.0.1:1", "--as", "EC-TAZ", "--yes"], "there is no host 'EC-TAZ'"),
+        (["--host", "root@", "--as", "EC-TAA", "--yes"], "expected user@host:port"),
+        (["--host", "h", "--as", "EC-TAA", "--fingerprint", "MD5:1"], "expected SHA256:"),
+        (["--as", "EC-TAA"], "needs --host"),
+    ],
+)
+def test_first_contact_checks_its_words_first(
+    words: list[str], said: str, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab("init-machine", *words) == 64
+    assert said in capsys.readouterr().err
+
+
+def test_first_contact_with_a_host_that_is_away_is_3(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab("init-machine", "--host", "root@127.0.0.1:1", "--as", "EC-TAB", "--yes") == 3
+    assert "EC-TAB: off-line" in capsys.readouterr().out
+
+
+def test_the_inventory_explains_where_a_variable_comes_from(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet.path.write_text(fleet.path.read_text().replace("{roles: []}", "{vars: {airline: TA}}"))
+    assert fab("inventory", "--host", "EC-TAA", "--explain") == 0
+    assert 'airline = "TA"    # group aircraft (line 2)' in capsys.readouterr().out
+    assert fab("inventory", "--json") == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (first["host"], first["vars"]) == ("EC-TAA", {"airline": "TA"})
+
+
+def test_deadlines_are_short_enough_to_wait_for() -> None:
+    assert max(vars(Deadlines()).values()) <= 30

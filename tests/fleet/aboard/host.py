@@ -1,0 +1,249 @@
+"""A host for aboard's tests: real files and a real unix socket; commands, clocks and boots are told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import socketserver
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+from fleet.aboard import lifecycle, state, store, stream
+from fleet.aboard.manifest import File, Health, Manifest
+from fleet.aboard.steps import Step
+from fleet.aboard.trial import Result
+from fleet.aboard.world import Completed, World
+
+SOCKET = "/run/turnaround/api.sock"
+
+
+class Cut(BaseException):
+    """The power, or the process, is gone: nothing of ours may catch it."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An artifact as a test made it: the manifest, and the bytes behind its hashes."""
+
+    manifest: Manifest
+    contents: Mapping[str, bytes]
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    def frames(self, hashes: Iterable[str] | None = None) -> bytes:
+        """The stream that carries it, with all files or those of these hashes."""
+        chosen = self.contents if hashes is None else list(hashes)
+        return b"".join(
+            [stream.MAGIC, stream.pack(stream.MANIFEST, self.manifest.dump())]
+            + [stream.pack(stream.FILE, self.contents[one]) for one in chosen]
+            + [stream.pack(stream.END)]
+        )
+
+
+def wheel(files: Mapping[str, bytes]) -> bytes:
+    """A zip of these files, the same bytes each time."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, content in files.items():
+            archive.writestr(zipfile.ZipInfo(path), content)
+    return buffer.getvalue()
+
+
+def build(number: int, kind: str = "onboard", files: Mapping[str, bytes] | None = None) -> Built:
+    """An artifact whose version grows with its number; files ending in .whl are its wheels."""
+    if files is None:
+        files = {
+            "wheels/app.whl": wheel({"app/__init__.py": f"number = {number}\n".encode()}),
+            "wheels/library.whl": wheel({"library.py": b"same = True\n" * 50}),
+            "static/page.html": b"<p>the same in all releases</p>" * 20,
+        }
+    entries = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    runs = kind != "html5"
+    manifest = Manifest(
+        kind=kind,
+        version=f"202601010000{number:02d}-{number:012x}",
+        revision=f"{number:040x}",
+        python="3.13" if runs else None,
+        platform="manylinux_2_28_x86_64" if runs else None,
+        files=tuple(File(path, entries[path], len(content)) for path, content in files.items()),
+        wheels=tuple(path for path in files if path.endswith(".whl")),
+        setup=(("bin/python", "-m", "sync.setup"),) if runs else (),
+        units=("turnaround-api.service", "turnaround-agent.service") if runs else (),
+        health=Health(SOCKET, "/health") if runs else None,
+    )
+    return Built(manifest, {entries[path]: content for path, content in files.items()})
+
+
+@dataclass
+class Host:
+    """One host; what it shall do wrong is said by its fields.
+
+    Args:
+        ill: versions whose application says that it is not well.
+        dead: versions whose application does not come up.
+        restless: versions that die and are started again, and are up whenever one looks.
+        flapping: versions that are well every second time.
+        setup: what the setup command answers.
+        cut_at: the step at which everything ends.
+    """
+
+    root: Path
+    ill: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+    restless: set[str] = field(default_factory=set)
+    flapping: set[str] = field(default_factory=set)
+    setup: Completed = field(default_factory=lambda: Completed(0, ""))
+    cut_at: Step | None = None
+    boot: int = 1
+    clock_s: float = 100.0
+    free_bytes: int = 1 << 40
+    commands: list[list[str]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    running: str | None = None
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        (self.root / "run/turnaround").mkdir(parents=True)
+        (self.root / "etc/turnaround").mkdir(parents=True)
+        (self.root / "etc/turnaround/app.env").write_text("# settings\nTURNAROUND_NODE='EC-TAA'\n")
+        self.world = World(
+            root=self.root,
+            python_version="3.13",
+            machine="x86_64",
+            user=None,
+            run=self._run,
+            since_boot=lambda: self.clock_s,
+            boot_id=lambda: f"boot-{self.boot}",
+            now=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.clock_s),
+            sleep=self._sleep,
+            flush=lambda folder: None,
+            free=lambda folder: self.free_bytes,
+            at=self._at,
+        )
+        self._server = _serve(self)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        shutil.rmtree(self.root)
+
+    def accept(self, built: Built, frames: bytes | None = None) -> Result:
+        """What `aboard accept` does with this artifact, of which only what is missing is sent."""
+        lacking = store.missing(self.world, built.manifest)
+        return lifecycle.accept(
+            self.world, io.BytesIO(built.frames(lacking) if frames is None else frames)
+        )
+
+    def reboot(self) -> list[Result]:
+        """The power comes back: the units start with what is current, after `aboard recover`."""
+        self.boot += 1
+        self.clock_s = 5.0
+        self.cut_at = None
+        results = lifecycle.recover(self.world)
+        self.running = self.world.current("onboard")
+        return results
+
+    def current(self, kind: str = "onboard") -> str | None:
+        return self.world.current(kind)
+
+    def stage(self, built: Built) -> str | None:
+        record = state.load(self.world).get(built.manifest.kind, built.version)
+        return record.stage if record else None
+
+    def reason(self, built: Built) -> str:
+        record = state.load(self.world).get(built.manifest.kind, built.version)
+        return (record.reason or "") if record else ""
+
+    def is_whole(self, version: str, kind: str = "onboard") -> bool:
+        """Whether everything that its manifest names is in the release."""
+        release = self.world.release(kind, version)
+        manifest = store.manifest_of(release)
+        plain = [one for one in manifest.files if one.path not in manifest.wheels]
+        return (
+            all(
+                hashlib.sha256((release / one.path).read_bytes()).hexdigest() == one.sha256
+                for one in plain
+            )
+            and (release / "lib/python3.13/site-packages/app/__init__.py").exists()
+        )
+
+    def _at(self, step: Step) -> None:
+        self.steps.append(step)
+        if step is self.cut_at:
+            raise Cut(step)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock_s += seconds
+
+    def _run(self, argv, *, timeout_s, user=None, env=None, cwd=None) -> Completed:  # type: ignore[no-untyped-def]
+        self.commands.append(list(argv))
+        if argv[0].endswith("bin/python"):
+            return Completed(0, "") if "compileall" in argv else self.setup
+        if argv[:2] == ["systemctl", "restart"]:
+            self.running = self.current()
+        elif argv[:2] == ["systemctl", "stop"]:
+            self.running = None
+        elif argv[:2] == ["systemctl", "show"]:
+            down = self.running is None or self.running in self.dead
+            state, died = "failed" if down else "active", int(self.running in self.restless)
+            units = [each for each in argv[2:] if not each.startswith("--")]
+            blocks = [f"Id={unit}\nActiveState={state}\nNRestarts={died}\n" for unit in units]
+            return Completed(0, "\n".join(blocks))
+        elif argv[0] == "journalctl":
+            return Completed(0, "Traceback: no such column\n")
+        return Completed(0, "")
+
+    def answer(self) -> tuple[int, bytes]:
+        """What the running release says at /health."""
+        self.asked += 1
+        version = self.running
+        if version is None or version in self.dead:
+            return 502, b"nobody"
+        release = store.manifest_of(self.world.release("onboard", version))
+        well = version not in self.ill and not (version in self.flapping and self.asked % 2)
+        body = {"healthy": well, "revision": release.revision, "database": "ok"}
+        return (200 if well else 503), json.dumps(body).encode()
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def _serve(host: Host) -> _Server:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = host.answer()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+        def address_string(self) -> str:
+            return "unix"
+
+    server = _Server(str(host.root) + SOCKET, Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    return server
+
+
+def new_host() -> Host:
+    """A host in a folder of its own; short, because a socket's path may have 107 bytes."""
+    return Host(Path(tempfile.mkdtemp(prefix="aboard-", dir=memory())))
+
+
+def memory() -> str | None:
+    """A file system that has no disk to wait for, where the machine has one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -1,0 +1,166 @@
+"""Whatever is cut at whatever step, the old release or the new one is current, whole; never neither.
+
+The fault here is the end of everything between two steps: of the process alone (the same boot goes
+on), or of the host (another boot, in which `aboard recover` runs first). Writes that were begun and
+not finished are a matter of `disk`, not of this table.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.aboard import lifecycle
+from fleet.aboard.steps import Step
+from tests.fleet.aboard.host import Built, Cut, Host, build
+
+FORWARD = [step for step in Step if not step.name.startswith("RETURN")]
+BACK = [step for step in Step if step.name.startswith("RETURN")]
+SWITCHED = {Step.RESTART, Step.HEALTH, Step.CONFIRM, Step.CLEAN}
+
+
+def cut(host: Host, step: Step, built: Built) -> None:
+    host.cut_at = step
+    with pytest.raises(Cut):
+        host.accept(built)
+    host.cut_at = None
+
+
+@pytest.mark.parametrize("step", FORWARD, ids=lambda step: step.label)
+@pytest.mark.parametrize("power", [False, True], ids=["process", "power"])
+def test_a_cut_leaves_old_or_new_and_the_next_run_finishes(
+    host: Host, step: Step, power: bool
+) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    cut(host, step, two)
+    assert host.current() == (two.version if step in SWITCHED else one.version)
+    assert host.is_whole(str(host.current()))
+    if power:
+        host.reboot()
+        assert host.current() == (two.version if step is Step.CLEAN else one.version)
+        assert host.is_whole(str(host.current()))
+    result = host.accept(two)
+    assert result.result == ("already" if step is Step.CLEAN else "confirmed")
+    assert host.current() == host.running == two.version
+    assert (host.stage(one), host.stage(two)) == ("confirmed", "confirmed")
+
+
+@pytest.mark.parametrize("step", [*FORWARD[:10], *BACK], ids=lambda step: step.label)
+@pytest.mark.parametrize("power", [False, True], ids=["process", "power"])
+def test_a_cut_of_a_bad_release_ends_with_the_old_one(host: Host, step: Step, power: bool) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.ill.add(two.version)
+    cut(host, step, two)
+    assert host.current() in (one.version, two.version)
+    if power:
+        host.reboot()
+        assert host.current() == one.version
+    assert host.accept(two).result == "returned"
+    assert host.current() == host.running == one.version
+    assert (host.stage(one), host.stage(two)) == ("confirmed", "rolled_back")
+
+
+@pytest.mark.parametrize("step", FORWARD, ids=lambda step: step.label)
+def test_a_cut_of_the_first_release_leaves_none_or_a_whole_one(host: Host, step: Step) -> None:
+    one = build(1)
+    cut(host, step, one)
+    assert host.current() in (None, one.version)
+    host.reboot()
+    assert host.current() == (one.version if step is Step.CLEAN else None)
+    assert host.accept(one).exit_code == 0
+    assert host.is_whole(one.version)
+
+
+@pytest.mark.parametrize("step", FORWARD[7:], ids=lambda step: step.label)
+@pytest.mark.parametrize("power", [False, True], ids=["process", "power"])
+def test_a_rollback_that_was_cut_can_be_asked_for_again(
+    host: Host, step: Step, power: bool
+) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.accept(two)
+    host.cut_at = step
+    with pytest.raises(Cut):
+        lifecycle.rollback(host.world, "onboard")
+    host.cut_at = None
+    if power:
+        host.reboot()
+    if step is not Step.CLEAN:
+        assert lifecycle.rollback(host.world, "onboard").result == "confirmed"
+    assert host.current() == one.version
+    assert (host.stage(one), host.stage(two)) == ("confirmed", "rolled_back")
+
+
+def test_recover_returns_from_a_trial_of_another_boot_and_does_not_wait_for_units(
+    host: Host,
+) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    cut(host, Step.HEALTH, two)
+    results = host.reboot()
+    assert [(r.result, r.version, r.former) for r in results] == [
+        ("returned", two.version, one.version)
+    ]
+    assert host.reason(two) == "the host went down during its trial"
+    assert ["systemctl", "restart", "--no-block", *two.manifest.units] in host.commands
+
+
+def test_recover_returns_from_a_trial_of_this_boot_only_after_its_deadline(host: Host) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    cut(host, Step.HEALTH, two)
+    assert lifecycle.recover(host.world)[0].result == "left"
+    assert host.current() == two.version
+    host.clock_s += 121
+    assert lifecycle.recover(host.world)[0].result == "returned"
+    assert host.current() == one.version
+    assert host.reason(two) == "its trial ran out before it was confirmed"
+
+
+@pytest.mark.parametrize("left", [None, b"{}"], ids=["gone", "unreadable"])
+def test_a_trial_whose_manifest_is_lost_is_returned_from_all_the_same(
+    host: Host, left: bytes | None
+) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    cut(host, Step.HEALTH, two)
+    manifest = host.world.release("onboard", two.version) / "manifest.json"
+    manifest.unlink()
+    if left is not None:
+        manifest.write_bytes(left)
+    assert [result.result for result in host.reboot()] == ["returned"]
+    assert host.current() == one.version
+    assert ["systemctl", "restart", "--no-block", *two.manifest.units] in host.commands
+    assert host.accept(two).result == "confirmed"
+    assert host.is_whole(two.version)
+
+
+def test_a_first_release_whose_manifest_is_lost_on_trial_has_its_units_stopped(host: Host) -> None:
+    one = build(1)
+    cut(host, Step.HEALTH, one)
+    (host.world.release("onboard", one.version) / "manifest.json").unlink()
+    host.reboot()
+    assert host.current() is None
+    assert ["systemctl", "stop", "--no-block", *one.manifest.units] in host.commands
+
+
+def test_recover_has_nothing_to_do_after_a_trial_that_ended(host: Host) -> None:
+    host.accept(build(1))
+    assert host.reboot() == []
+
+
+def test_another_release_asked_for_after_a_cut_ends_the_trial_first(host: Host) -> None:
+    one, two, three = build(1), build(2), build(3)
+    host.accept(one)
+    cut(host, Step.HEALTH, two)
+    result = host.accept(three)
+    assert (result.result, result.former) == ("confirmed", one.version)
+    assert host.reason(two) == "its trial was cut off, and another release was asked for"
+
+
+def test_what_a_cut_left_behind_goes_with_the_next_release(host: Host) -> None:
+    cut(host, Step.FLUSH, build(1))
+    host.accept(build(2))
+    folder = host.world.home / "releases/onboard"
+    assert [path.name for path in folder.iterdir()] == [build(2).version]

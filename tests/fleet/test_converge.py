@@ -1,0 +1,219 @@
+"""What roles are given, and what a converge means for people and for the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import fleet.context
+import require
+from fleet.context import catalog, role_names
+from fleet.converge import on_host, shortened
+from fleet.errors import Exit, FleetError, HostKeyChanged, LinkLost, Offline, UsageError
+from fleet.inventory import Group, Host, Inventory
+from require.result import Event, Outcome, Result
+
+HOST = Host(
+    "EC-TAA",
+    ("aircraft",),
+    ("base", "extra"),
+    "10.0.0.2",
+    tower="10.1.0.2",
+    vars={"airline": "TA"},
+    facts={"tower_key": "k"},
+)
+
+
+def fleet_of(*hosts: Host) -> Inventory:
+    groups = {"aircraft": Group("aircraft", ())}
+    return Inventory("lab", Path("inventory.yml"), groups, {host.name: host for host in hosts})
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes a role of a function, as a module of `roles/` would be."""
+
+    def make(**functions: Callable[[Any], None]) -> None:
+        modules = {}
+        for name, function in functions.items():
+            modules[name] = ModuleType(f"roles.{name}")
+            modules[name].apply = function  # type: ignore[attr-defined]
+        monkeypatch.setattr(fleet.context, "role_names", lambda: frozenset(modules))
+        monkeypatch.setattr(
+            fleet.context, "import_module", lambda name: modules[name.removeprefix("roles.")]
+        )
+
+    return make
+
+
+def nothing(_: Any) -> None:
+    pass
+
+
+class TestWhatARoleIsGiven:
+    def test_the_host_its_variables_and_all_neighbours_with_their_facts(
+        self, role: Callable[..., None]
+    ) -> None:
+        seen: list[Any] = []
+        role(base=seen.append, extra=nothing)
+        catalog(fleet_of(HOST), HOST)
+        (context,) = seen
+        assert (context.name, context.groups, context.tower) == (
+            "EC-TAA",
+            ("aircraft",),
+            "10.1.0.2",
+        )
+        assert context.vars["airline"] == "TA"
+        assert context.hosts["EC-TAA"].facts["tower_key"] == "k"
+        assert context.hosts["EC-TAA"].tower == "10.1.0.2"
+
+    def test_only_the_roles_asked_for_declare(self, role: Callable[..., None]) -> None:
+        def base(_: Any) -> None:
+            require.file.file("/etc/base", content="x")
+
+        def extra(_: Any) -> None:
+            require.file.file("/etc/extra", content="x")
+
+        role(base=base, extra=extra)
+        assert [each.key for each in catalog(fleet_of(HOST), HOST, ("extra",))] == [
+            "file:/etc/extra"
+        ]
+        assert [each.role for each in catalog(fleet_of(HOST), HOST)] == ["base", "extra"]
+
+    def test_a_variable_that_is_missing_is_named_with_the_host(
+        self, role: Callable[..., None]
+    ) -> None:
+        role(base=lambda host: host.vars["airlin"], extra=nothing)
+        with pytest.raises(UsageError, match="EC-TAA: a role needs the variable airlin") as caught:
+            catalog(fleet_of(HOST), HOST)
+        assert "did you mean airline?" in caught.value.what
+
+    def test_a_role_that_does_not_exist_is_wrong_usage(self, role: Callable[..., None]) -> None:
+        role(base=nothing, extras=nothing)
+        with pytest.raises(UsageError, match=r"no role extra \(did you mean extras\?\)"):
+            catalog(fleet_of(HOST), HOST)
+
+    def test_what_two_roles_both_declare_is_told_before_anything_is_touched(
+        self, role: Callable[..., None]
+    ) -> None:
+        def twice(_: Any) -> None:
+            require.file.file("/etc/same", content="x")
+
+        role(base=twice, extra=twice)
+        with pytest.raises(
+            UsageError, match="EC-TAA: role extra: file:/etc/same is declared twice"
+        ):
+            catalog(fleet_of(HOST), HOST)
+
+    def test_the_real_roles_are_found(self) -> None:
+        assert {"base", "tower", "hangar", "aircraft"} <= role_names()
+
+
+class Line:
+    """A connection that is never opened."""
+
+    name = "EC-TAA"
+    trips = 7
+    traffic_bytes = 2000
+
+    def shell(self, *_: Any, **__: Any) -> Any:
+        raise self.error
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+
+def converge(result: Result, *, check: bool = False, diff: bool = False) -> Any:
+    def engine(*_: Any, **__: Any) -> Result:
+        return result
+
+    return on_host(Line(), require.Catalog(), lambda text: None, check=check, diff=diff, run=engine)  # type: ignore[arg-type]
+
+
+LONG = "\n".join(["--- /etc/x (on the host)", *(f"+line {number}" for number in range(100))])
+OK = Outcome("file:/etc/a", "ok")
+CHANGED = Outcome("file:/etc/x", "changed", "content", LONG, role="base", where="roles/base.py:3")
+WOULD = Outcome("file:/etc/x", "would change", "content", LONG, role="base")
+UNKNOWN = Outcome("postgres.user:t", "unknown", reason="until PostgreSQL answers")
+
+
+@pytest.mark.parametrize(
+    ("result", "check", "code", "status"),
+    [
+        (Result("EC-TAA", False, (OK,)), False, 0, "no change"),
+        (Result("EC-TAA", True, (OK,)), True, 0, "no change"),
+        (Result("EC-TAA", False, (OK, CHANGED)), False, 0, "changed"),
+        (Result("EC-TAA", True, (OK, WOULD)), True, 2, "would change"),
+        (Result("EC-TAA", True, (OK, UNKNOWN)), True, 2, "would change"),
+        (Result("EC-TAA", True, (OK, WOULD), errors=("hung",)), True, 4, "failed"),
+        (Result("EC-TAA", False, (OK,), errors=("no disk",)), False, 4, "failed"),
+        (Result("EC-TAA", False, (OK,), link_lost=True, errors=("?",)), False, 4, "failed"),
+    ],
+)
+def test_what_a_result_means(result: Result, check: bool, code: int, status: str) -> None:
+    outcome = converge(result, check=check)
+    assert (outcome.code, outcome.status) == (Exit(code), status)
+
+
+def test_a_check_shows_where_diffs_begin_and_diff_shows_them_whole() -> None:
+    result = Result("EC-TAA", True, (WOULD,))
+    assert any("--diff shows them" in line for line in converge(result, check=True).lines)
+    assert "+line 99" in converge(result, check=True, diff=True).lines
+    changed = Result("EC-TAA", False, (CHANGED,))
+    assert converge(changed).lines == ("changed: file:/etc/x (base): content",)
+
+
+def test_json_has_changes_and_what_it_cost() -> None:
+    told = converge(Result("EC-TAA", True, (OK, WOULD), trips=1), check=True).as_json()
+    assert [change["key"] for change in told["changes"]] == ["file:/etc/x"]
+    assert told["resources"] == 2
+    assert {"trips", "bytes", "seconds", "errors"} <= set(told)
+
+
+def test_a_diff_that_is_short_is_not_cut() -> None:
+    assert shortened(["a", "b"], 2) == ["a", "b"]
+    assert shortened(["a", "b", "c"], 2) == ["a", "b", "… 1 more lines; --diff shows them"]
+    assert shortened(["a"], 0) == []
+
+
+def ask(error: Exception) -> None:
+    def engine(transport: require.Transport, *_: Any, **__: Any) -> Result:
+        transport.call("true", b"", timeout_s=1)
+        raise AssertionError("unreachable")
+
+    on_host(Line(error), require.Catalog(), lambda text: None, run=engine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", [Offline("EC-TAA: away"), HostKeyChanged("EC-TAA: other key")])
+def test_why_a_host_could_not_be_asked_is_not_lost_on_the_way(error: FleetError) -> None:
+    with pytest.raises(type(error)) as caught:
+        ask(error)
+    assert caught.value is error
+
+
+def test_a_link_that_broke_while_the_host_applied_is_off_line_and_not_failed() -> None:
+    def engine(transport: require.Transport, *_: Any, **__: Any) -> Result:
+        with pytest.raises(require.LinkLost):
+            transport.call("apply", b"", timeout_s=1)
+        return Result("EC-TAA", False, (OK,), link_lost=True, errors=("the end was not seen",))
+
+    line = Line(LinkLost("EC-TAA: cut"))
+    outcome = on_host(line, require.Catalog(), lambda text: None, run=engine)  # type: ignore[arg-type]
+    assert outcome.code == Exit.OFFLINE
+    assert "goes on by itself" in outcome.detail
+
+
+def test_progress_is_said_in_a_line() -> None:
+    said: list[str] = []
+
+    def engine(*_: Any, progress: Callable[[Event], None], **__: Any) -> Result:
+        progress(Event("EC-TAA", "apply", 3, 12, "file:/etc/x"))
+        progress(Event("EC-TAA", "verify"))
+        return Result("EC-TAA", False, ())
+
+    on_host(Line(), require.Catalog(), said.append, run=engine)  # type: ignore[arg-type]
+    assert said == ["apply 3/12 file:/etc/x", "verify"]

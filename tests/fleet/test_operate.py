@@ -1,0 +1,169 @@
+"""Synchronising, status and logs: what hosts say, well or badly, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from fleet.channel import Completed
+from fleet.errors import Exit, FleetError, Offline, UsageError
+from fleet.inventory import Host
+from fleet.logs import command
+from fleet.report import Outcome
+from fleet.status import ago, ask, table
+from fleet.sync import aircraft_of, sync_now
+
+TAA = Host("EC-TAA", ("aircraft",), (), "10.0.0.2")
+HANGAR = Host("hangar", ("hangar",), (), "10.0.0.1")
+
+
+class Says:
+    """A connection whose host says this and ends so."""
+
+    def __init__(self, *lines: str, exit: int = 0, stderr: str = "") -> None:
+        self.lines, self.exit, self.stderr = lines, exit, stderr
+        self.name = "EC-TAA"
+        self.asked: list[Sequence[str]] = []
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        self.asked.append(argv)
+        for line in self.lines:
+            if on_line:
+                on_line(line)
+        return Completed(self.exit, "\n".join(self.lines).encode(), self.stderr.encode())
+
+
+def test_progress_is_shown_and_the_last_line_is_the_result() -> None:
+    said: list[str] = []
+    connection = Says(
+        '{"step": "sealed 3 rows"}',
+        "no json at all",
+        '{"event": "pulling"}',
+        '{"result": {"applied_rows": 12, "content_files": 0, "seconds": 1.25, "pushed": true}}',
+    )
+    outcome = sync_now(connection, TAA, said.append)
+    assert said[:3] == ["sealed 3 rows", "no json at all", "pulling"]
+    assert outcome.code == Exit.DONE
+    assert outcome.detail == "12 applied rows, 1.2 seconds"
+    assert outcome.data["result"]["applied_rows"] == 12
+    assert connection.asked == [["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/sync-now"]]
+
+
+def test_nothing_to_do_is_said() -> None:
+    assert sync_now(Says('{"result": {"rows": 0}}'), TAA, print).detail == "nothing was due"
+
+
+def test_problems_in_the_result_are_a_failure() -> None:
+    outcome = sync_now(Says('{"result": {"problems": ["row 7 is bad"]}}'), TAA, print)
+    assert (outcome.code, outcome.lines) == (Exit.FAILED, ("row 7 is bad",))
+
+
+@pytest.mark.parametrize(
+    ("connection", "reason"),
+    [
+        (Says('{"error": "the tower is down"}', exit=4), "the tower is down"),
+        (Says('{"error": {"message": "the tower is down"}}', exit=4), "the tower is down"),
+        (Says(exit=127, stderr="a\nsync-now: not found\n"), "sync-now: not found"),
+        (Says(exit=-1), "it gave no reason"),
+    ],
+)
+def test_a_failed_synchronisation_has_its_own_words_and_the_remedy(
+    connection: Says, reason: str
+) -> None:
+    with pytest.raises(FleetError, match=reason) as caught:
+        sync_now(connection, TAA, lambda text: None)
+    assert "sends only the rest" in caught.value.remedy
+
+
+def test_a_hangar_out_of_reach_of_the_aircraft_is_off_line_and_no_failure() -> None:
+    said = '{"result": null, "error": {"code": "out_of_reach", "message": "no answer in 20 s"}}'
+    with pytest.raises(Offline, match=r"EC-TAA: .*hangar.*: no answer in 20 s") as caught:
+        sync_now(Says(said, exit=3), TAA, lambda text: None)
+    assert Outcome.of("EC-TAA", caught.value).code == Exit.OFFLINE
+    assert "sends only the rest" in caught.value.remedy
+
+
+def test_only_aircraft_synchronise() -> None:
+    assert aircraft_of([HANGAR, TAA]) == (TAA,)
+    with pytest.raises(UsageError, match="hangar is none"):
+        aircraft_of([HANGAR])
+
+
+ROW: dict[str, Any] = {
+    "name": "EC-TAA",
+    "standing": "well",
+    "seen_s_ago": 4,
+    "phase": "ground",
+    "flight": "TA12",
+    "releases": {"onboard": {"version": "20261123-abc", "state": "confirmed"}},
+    "behind": {"cat": 2, "usr": 0},
+    "content_missing": {"files": 3, "bytes": 100},
+    "syncing": True,
+    "work": [{"kind": "dispatch", "state": "running"}],
+}
+
+
+def test_status_is_a_row_per_aircraft() -> None:
+    rows = ask(Says(json.dumps({"now": "…", "aircraft": [ROW]})))  # type: ignore[arg-type]
+    assert rows[0]["host"] == "EC-TAA"
+    heading, line = table(rows)
+    assert heading.startswith("aircraft")
+    for word in ("well, syncing", "4 s ago", "ground TA12", "cat 2", "3 files missing", "dispatch"):
+        assert word in line
+
+
+def test_status_fits_a_narrow_terminal_and_leaves_out_what_is_done() -> None:
+    row = {
+        **ROW,
+        "standing": "even",
+        "syncing": False,
+        "flight": "AFR34ZG",
+        "releases": {"onboard": {"version": "20261123033259-d3a6d96b1c5b"}},
+        "behind": {},
+        "content_missing": {},
+        "work": [{"kind": "ingest", "state": "done"}],
+    }
+    lines = table([row])
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split("  ")[-3:] == ["d3a6d96b1c5b", "nothing", "none"]
+
+
+def test_an_aircraft_that_was_never_heard_has_a_row_too() -> None:
+    line = table([{"name": "EC-TAB", "seen_s_ago": None, "work": None}])[1]
+    assert "never" in line
+
+
+@pytest.mark.parametrize("said", ["", "[]", "null", '{"aircraft": [{"no": "name"}]}'])
+def test_a_status_that_is_none_is_an_error_with_the_remedy(said: str) -> None:
+    with pytest.raises(FleetError, match="expected fleet-status to say") as caught:
+        ask(Says(said))  # type: ignore[arg-type]
+    assert "deploy-hangar" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "never"), (0, "0 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (90_000, "1 days ago")],
+)
+def test_a_span_is_said_as_people_do(seconds: int | None, said: str) -> None:
+    assert ago(seconds) == said
+
+
+def test_logs_are_asked_for_by_unit_and_time() -> None:
+    argv = command(20, "turnaround-api", "-10min")
+    assert argv[-3:] == ["--lines=20", "--unit=turnaround-api", "--since=-10min"]
+    assert command(1, "", "")[-1] == "--unit=turnaround-*"
+
+
+@pytest.mark.parametrize("lines", [0, -1, 10_001])
+def test_too_many_lines_are_wrong_usage(lines: int) -> None:
+    with pytest.raises(UsageError, match="--lines: expected 1 to 10000"):
+        command(lines, "", "")

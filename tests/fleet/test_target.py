@@ -1,0 +1,66 @@
+"""Targets: what a string of names means, and that a wrong one is found before anything is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import Exit, UsageError
+from fleet.inventory import Group, Host, Inventory
+from fleet.target import select
+
+
+def fleet() -> Inventory:
+    groups = {name: Group(name, ()) for name in ("hangar", "aircraft", "old")}
+    hosts = {
+        "hub": Host("hub", ("hangar",), (), "10.0.0.1"),
+        "EC-TAA": Host("EC-TAA", ("aircraft", "old"), (), "10.0.0.2"),
+        "EC-TAB": Host("EC-TAB", ("aircraft",), (), "10.0.0.3"),
+    }
+    return Inventory("lab", Path("inventory.yml"), groups, hosts)
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("all", "hub EC-TAA EC-TAB"),
+        ("EC-TAB", "EC-TAB"),
+        ("aircraft", "EC-TAA EC-TAB"),
+        ("EC-TAB,hub", "hub EC-TAB"),
+        (" EC-TAB , hub ", "hub EC-TAB"),
+        ("EC-TAA,aircraft,EC-TAA", "EC-TAA EC-TAB"),
+        ("all,!hub", "EC-TAA EC-TAB"),
+        ("!old,all", "hub EC-TAB"),
+        ("aircraft,!EC-TAA", "EC-TAB"),
+        ("EC-TAA,!hangar", "EC-TAA"),
+    ],
+)
+def test_a_target_means_these_hosts_in_the_order_of_the_inventory(target: str, names: str) -> None:
+    assert [host.name for host in select(fleet(), target)] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("EC-TAC", "there is no host or group 'EC-TAC' in inventory.yml (did you mean EC-TA"),
+        ("ec-taa", "(did you mean EC-TAA?)"),
+        ("all,!nobody", "there is no host or group 'nobody'"),
+        ("EC-TAA,,hub", "has an empty part"),
+        ("", "has an empty part"),
+        ("!", "has an empty part"),
+        ("!hub", "only says what to leave out"),
+        ("hangar,!hub", "leaves no host"),
+    ],
+)
+def test_a_wrong_target_is_wrong_usage(target: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(fleet(), target)
+    assert said in caught.value.what
+    assert caught.value.exit_code == Exit.USAGE
+
+
+def test_an_unknown_target_comes_with_the_known_names() -> None:
+    with pytest.raises(UsageError) as caught:
+        select(fleet(), "nobody")
+    assert caught.value.remedy == "hosts: hub, EC-TAA, EC-TAB; groups: hangar, aircraft, old, all"
