@@ -1,0 +1,104 @@
+"""The agent's service: a heartbeat every few seconds, acknowledgements taken, what is due started."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from onboard_app.agent.hangar import Reply, Unheard
+from onboard_app.agent.pace import Hold, wait_s
+
+FIRST_INTERVAL_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Beats(Protocol):
+    """Where heartbeats go."""
+
+    def beat(self, body: Mapping[str, Any]) -> Reply:
+        """Sends one; raises `Unheard`."""
+
+
+class Syncs(Protocol):
+    """What starts synchronisations."""
+
+    @property
+    def running(self) -> bool:
+        """Whether one is under way."""
+
+    def start(self) -> bool:
+        """Starts one unless one is under way."""
+
+
+class Agent:
+    """The loop. Everything outside of it is handed in.
+
+    Args:
+        hangar: where heartbeats go.
+        body: makes a heartbeat; told whether a synchronisation is under way.
+        accept: takes the hangar's acknowledgements; may raise.
+        syncs: starts synchronisations.
+        clock: seconds, monotonic.
+        chance: evenly spread from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        hangar: Beats,
+        body: Callable[[], Mapping[str, Any]],
+        accept: Callable[[Mapping[str, Any]], object],
+        syncs: Syncs,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._hangar, self._body, self._accept, self._syncs = hangar, body, accept, syncs
+        self._clock, self._chance = clock, chance
+        self._interval_s = FIRST_INTERVAL_S
+        self._failures = 0
+        self._acks: Mapping[str, Any] = {}
+        self._hold = Hold()
+
+    def turn(self) -> float:
+        """Does one heartbeat with all that follows; returns the seconds until the next."""
+        try:
+            reply = self._hangar.beat(self._body())
+        except Unheard as error:
+            self._failures += 1
+            # Once per silence: aloft this happens for hours.
+            if self._failures == 1:
+                log.info("no hangar: %s", error)
+        else:
+            if self._failures:
+                log.info("the hangar answers")
+            self._failures = 0
+            self._interval_s = reply.interval_s
+            self._heard(reply)
+        return wait_s(self._interval_s, self._failures, self._chance())
+
+    def _heard(self, reply: Reply) -> None:
+        acks = {stream: ack.model_dump() for stream, ack in reply.acks.items()}
+        # They come with every reply; only new ones are worth a transaction.
+        if acks != self._acks:
+            try:
+                self._accept(acks)
+                self._acks = acks
+            except Exception as error:  # a database that is away comes back, and so do the acks
+                log.error("could not take the hangar's acknowledgements: %s", error)
+        now = self._clock()
+        if not reply.due:
+            self._hold = self._hold.cleared()
+        elif self._hold.over(now) and not self._syncs.running and self._syncs.start():
+            log.info("synchronising, due: %s", ", ".join(reply.due))
+            self._hold = self._hold.started(now, self._interval_s)
+
+    def run(self, wake: threading.Event, stop: threading.Event) -> None:
+        """Beats until `stop`; `wake` makes the next one come at once."""
+        while not stop.is_set():
+            wait = self.turn()
+            wake.wait(wait)
+            wake.clear()

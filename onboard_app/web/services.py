@@ -1,0 +1,55 @@
+"""What the application was given: settings, database, flight store, clock, and the request's session.
+
+The session is opened at its first use and closed with the request. What was not committed is rolled
+back, so a view that fails writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import Flask, current_app, g
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from common.clock import utc_now
+from common.settings import Settings
+from onboard_app.avionics.store import Store
+from onboard_app.content.library import Library
+
+
+@dataclass(frozen=True)
+class Services:
+    """The outside world of the application."""
+
+    settings: Settings
+    engine: Engine
+    store: Store
+    library: Library
+    clock: Callable[[], datetime] = utc_now
+
+
+def init_app(app: Flask, given: Services) -> None:
+    """Keeps the services with the application."""
+    app.extensions["turnaround"] = given
+
+    @app.teardown_appcontext
+    def close(_error: BaseException | None) -> None:
+        session: Session | None = g.pop("session", None)
+        if session is not None:
+            session.close()
+
+
+def services() -> Services:
+    """The current application's services."""
+    return cast(Services, current_app.extensions["turnaround"])
+
+
+def session() -> Session:
+    """The current request's session; whoever writes also commits."""
+    if "session" not in g:
+        g.session = Session(services().engine, expire_on_commit=False)
+    return cast(Session, g.session)

@@ -1,0 +1,153 @@
+"""The agent's loop, with a hangar and synchronisations that do what the test says."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from onboard_app.agent.hangar import Ack, Reply, Unheard
+from onboard_app.agent.loop import Agent
+
+ACK = Ack(epoch="e", seq=4, sha256="f")
+
+
+class Hangar:
+    """Answers with the replies it was given, the last one for ever; None is silence."""
+
+    def __init__(self, *replies):
+        self.replies, self.bodies = list(replies), []
+
+    def beat(self, body):
+        self.bodies.append(body)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if reply is None:
+            raise Unheard("no answer")
+        return reply
+
+
+class Syncs:
+    def __init__(self):
+        self.running, self.starts = False, 0
+
+    def start(self):
+        self.starts += 1
+        return True
+
+
+class Bench:
+    """An agent on a clock that moves by what it waits."""
+
+    def __init__(self, *replies, accept=None):
+        self.hangar, self.syncs, self.now, self.accepted = Hangar(*replies), Syncs(), 0.0, []
+        self.agent = Agent(
+            self.hangar,
+            lambda: {"syncing": self.syncs.running},
+            accept or self.accepted.append,
+            self.syncs,
+            clock=lambda: self.now,
+            chance=lambda: 0.5,
+        )
+
+    def turn(self):
+        wait = self.agent.turn()
+        self.now += wait
+        return wait
+
+
+def test_it_beats_at_the_interval_the_hangar_asks_for():
+    bench = Bench(Reply(interval_s=7))
+    assert [bench.turn() for _ in range(3)] == [7, 7, 7]
+
+
+def test_in_silence_it_waits_longer_and_is_back_at_once():
+    bench = Bench(Reply(interval_s=5), None, None, None, Reply(interval_s=5))
+    assert [bench.turn() for _ in range(5)] == [5, 7.5, 15, 22.5, 5]
+
+
+def test_hours_of_silence_are_one_line_in_the_log(caplog):
+    caplog.set_level("INFO")
+    bench = Bench(None)
+    for _ in range(50):
+        bench.turn()
+    assert len(caplog.records) == 1
+
+
+def test_what_is_due_starts_a_synchronisation():
+    bench = Bench(Reply(due=["cat"]))
+    bench.turn()
+    assert bench.syncs.starts == 1
+
+
+def test_with_nothing_due_nothing_starts():
+    bench = Bench(Reply())
+    bench.turn()
+    assert bench.syncs.starts == 0
+
+
+def test_heartbeats_go_on_while_it_synchronises_and_say_so():
+    bench = Bench(Reply(due=["content"]))
+    bench.turn()
+    bench.syncs.running = True
+    for _ in range(10):
+        bench.turn()
+    assert bench.syncs.starts == 1
+    assert [body["syncing"] for body in bench.hangar.bodies[:3]] == [False, True, True]
+
+
+def test_one_that_does_not_help_is_not_started_at_every_beat():
+    bench = Bench(Reply(interval_s=5, due=["content"]))
+    for _ in range(40):
+        bench.turn()
+    assert 4 <= bench.syncs.starts <= 7, "in 200 s, each pause twice the last"
+
+
+def test_after_something_helped_the_next_starts_at_once():
+    bench = Bench(Reply(due=["cat"]), Reply(due=["cat"]), Reply(), Reply(due=["up"]), Reply())
+    for _ in range(4):
+        bench.turn()
+    assert bench.syncs.starts == 3
+
+
+def test_acknowledgements_are_taken_once():
+    bench = Bench(Reply(acks={"use": ACK}))
+    for _ in range(3):
+        bench.turn()
+    assert bench.accepted == [{"use": {"epoch": "e", "seq": 4, "sha256": "f"}}]
+
+
+def test_acknowledgements_that_could_not_be_taken_are_tried_again():
+    tries = []
+
+    def accept(acks):
+        tries.append(acks)
+        if len(tries) == 1:
+            raise RuntimeError("the database is away")
+
+    bench = Bench(Reply(acks={"use": ACK}), accept=accept)
+    for _ in range(3):
+        assert bench.turn() == 5.0
+    assert len(tries) == 2
+
+
+def test_it_stops_when_it_is_told_to_and_wakes_when_something_ended():
+    bench, wake, stop = Bench(Reply(interval_s=3600)), threading.Event(), threading.Event()
+    beaten = threading.Semaphore(0)
+    turn = bench.agent.turn
+    bench.agent.turn = lambda: (turn(), beaten.release())[0]
+    thread = threading.Thread(target=bench.agent.run, args=(wake, stop))
+    thread.start()
+    assert beaten.acquire(timeout=5)
+    wake.set()
+    assert beaten.acquire(timeout=5), "an hour early"
+    stop.set()
+    wake.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("due", [["up"], ["usr", "content"]])
+def test_what_exactly_is_due_makes_no_difference(due):
+    bench = Bench(Reply(due=due))
+    bench.turn()
+    assert bench.syncs.starts == 1

@@ -1,0 +1,215 @@
+"""The pages, as a browser without JavaScript uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from uuid import uuid4
+
+import pytest
+
+from common.schema import SurveyAnswer, UsageEvent
+from onboard_app.web.bundle import PACKAGE
+
+pytestmark = pytest.mark.postgres
+
+ADA = {"do": "register", "email": "ada@example.org", "name": "Ada", "password": "correct horse"}
+OURS = {"Origin": "http://localhost"}
+
+
+def test_home_shows_what_is_on_and_where_we_are(client, hangar, fly):
+    film = hangar.item("film", "Big Buck Bunny")
+    paper = hangar.item("newspaper", "The Daily")
+    survey = hangar.survey(question="How was lunch?")
+    fly(
+        phase="cruise",
+        position={"lat": 45.85, "lon": 1.89},
+        altitude_ft=35025.0,
+        ground_speed_kt=440.0,
+        heading_deg=191.6,
+        flight="AFR34ZG",
+    )
+    page = client.get("/").text
+    for part in (f"/film/{film}", f"/paper/{paper}", f"/survey/{survey}", "Cruising", "AFR34ZG"):
+        assert part in page
+    for figure in ("10\xa0680", "35\xa0000 ft", "815", "440 kt", "192°", "south"):
+        assert figure in page
+    assert '<path class="land" d="M' in page
+
+
+def test_with_nothing_known_home_is_still_a_page(client):
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "No flight data at the moment" in page.text
+    assert "No films on this flight yet." in page.text
+
+
+def test_it_speaks_the_passengers_language(client):
+    page = client.get("/", headers={"Accept-Language": "fr-CA,fr;q=0.9"})
+    assert '<html lang="fr">' in page.text
+    assert "Bienvenue à bord" in page.text
+
+
+def test_the_texts_of_all_languages_have_the_same_keys():
+    files = sorted((PACKAGE / "templates" / "texts").glob("*.json"))
+    keys = {path.stem: set(json.loads(path.read_text())) for path in files}
+    assert set(keys) == {"en", "es", "fr"}
+    assert keys["es"] == keys["fr"] == keys["en"]
+
+
+def test_titles_are_text_and_never_markup(client, hangar):
+    film = hangar.item("film", '<script>alert("x")</script>', summary={"en": "<b>"})
+    for address in ("/", f"/film/{film}"):
+        page = client.get(address).text
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_no_page_asks_another_host_or_runs_inline_script(client, hangar, fly):
+    fly(phase="cruise", position={"lat": 45.85, "lon": 1.89})
+    film, paper = hangar.item("film"), hangar.item("newspaper")
+    survey = hangar.survey()
+    for address in ("/", f"/film/{film}", f"/paper/{paper}", "/join", f"/survey/{survey}", "/x"):
+        page = client.get(address).text
+        assert not re.findall(r'(?:src|href|action|poster)="(?!/|#)', page), address
+        assert not re.findall(r'(?:src|href|action|poster)="//', page), address
+        assert not re.findall(r"<script(?![^>]*\ssrc=)", page), address
+        assert not re.findall(r'\s(?:style|on\w+)="', page), address
+
+
+def test_opening_is_counted_with_the_item(client, hangar):
+    film = hangar.item("film")
+    client.get("/")
+    client.get(f"/film/{film}")
+    assert [(e.kind, e.item_id) for e in hangar.rows(UsageEvent)] == [
+        ("view", None),
+        ("open", film),
+    ]
+
+
+def test_looking_ahead_is_not_opening(client, hangar):
+    client.get(f"/film/{hangar.item()}", headers={"Sec-Purpose": "prefetch"})
+    assert hangar.rows(UsageEvent) == []
+
+
+def test_the_player_has_the_stream_in_the_page_itself(client, hangar):
+    film = hangar.item("film")
+    assert f'<source src="/media/{film}/hls/master.m3u8"' in client.get(f"/film/{film}").text
+
+
+def test_the_reader_has_the_pdf_and_the_pages_in_order(client, hangar):
+    paper = hangar.item("newspaper")
+    page = client.get(f"/paper/{paper}").text
+    assert f'href="/media/{paper}/paper.pdf"' in page
+    shown = re.findall(r'<img src="/media/[^"]+/pages/(\d+)', page)
+    assert shown == ["1", "2", "10"]
+
+
+def test_a_film_is_no_newspaper_and_what_is_not_aboard_is_said_kindly(client, hangar):
+    film = hangar.item("film")
+    for address in (f"/paper/{film}", f"/film/{uuid4()}", "/film/x"):
+        page = client.get(address)
+        assert page.status_code == 404
+        assert "This is not on board" in page.text
+
+
+def test_a_passenger_joins_and_is_greeted(client, hangar):
+    film = hangar.item("film")
+    answer = client.post("/join", data={**ADA, "next": f"/film/{film}"}, headers=OURS)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/film/{film}")
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Hello, Ada" in client.get("/").text
+    client.get(f"/film/{film}")
+    assert hangar.rows(UsageEvent)[-1].user_id is not None
+
+
+def test_leaving_ends_the_token_itself(client):
+    client.post("/join", data=ADA, headers=OURS)
+    token = client.get_cookie("turnaround").value
+    client.post("/leave", headers=OURS)
+    assert "Hello" not in client.get("/").text
+    answer = client.get("/api/v1/users/me", headers={"Authorization": f"Token {token}"})
+    assert answer.status_code == 401
+
+
+def test_a_returning_passenger_logs_in(client):
+    client.post("/join", data=ADA, headers=OURS)
+    client.delete_cookie("turnaround")
+    known = {"do": "log_in", "email": "ada@example.org", "password": "correct horse"}
+    assert client.post("/join", data=known, headers=OURS).status_code == 303
+    assert "Hello, Ada" in client.get("/").text
+
+
+def test_what_was_typed_stays_when_it_was_wrong_but_never_the_password(client):
+    page = client.post("/join", data={**ADA, "password": "short"}, headers=OURS)
+    assert page.status_code == 422
+    assert 'value="ada@example.org"' in page.text
+    assert 'value="short"' not in page.text
+    assert "Please check what you typed" in page.text
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nX: y", "x"]
+)
+def test_after_joining_nobody_is_sent_to_another_site(client, target):
+    answer = client.post("/join", data={**ADA, "next": target}, headers=OURS)
+    assert answer.headers["Location"] == "/"
+
+
+def test_a_foreign_page_cannot_log_somebody_in(client):
+    assert client.post("/join", data=ADA, headers={"Origin": "http://evil"}).status_code == 403
+
+
+def test_who_is_logged_in_is_not_asked_to_join(client, hangar):
+    client.post("/join", data=ADA, headers=OURS)
+    answer = client.get("/join?next=/film/x")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/film/x")
+
+
+def test_nobody_is_asked_again_what_they_have_answered(client, hangar):
+    survey = hangar.survey("Good", "Bad", question="How was lunch?")
+    client.post("/join", data=ADA, headers=OURS)
+    assert "How was lunch?" in client.get("/").text
+    client.post(f"/survey/{survey}", data={"choice": "1"}, headers=OURS)
+    assert "How was lunch?" not in client.get("/").text
+    client.delete_cookie("turnaround")
+    assert "How was lunch?" in client.get("/").text
+
+
+def test_a_survey_is_answered_by_form(client, hangar):
+    survey = hangar.survey("Good", "Bad")
+    nothing = client.post(f"/survey/{survey}", headers=OURS)
+    assert nothing.status_code == 422
+    assert "Choose one of the answers first." in nothing.text
+    thanks = client.post(f"/survey/{survey}", data={"choice": "1"}, headers=OURS)
+    assert "Thank you!" in thanks.text
+    assert [answer.choice for answer in hangar.rows(SurveyAnswer)] == [1]
+
+
+def test_the_piece_that_says_where_we_are_is_the_same_alone(client, fly):
+    fly(phase="descent", altitude_ft=6000.0)
+    piece = client.get("/here")
+    assert "Descending" in piece.text
+    assert "<html" not in piece.text
+    assert piece.headers["Cache-Control"] == "public, max-age=2"
+
+
+def test_a_new_bundle_is_used_without_a_restart(client, services):
+    """Two releases may carry files of the same date, so only the link tells them apart."""
+    releases, current = services.settings.state_dir / "r", services.settings.current_dir / "html5"
+    current.parent.mkdir(parents=True)
+    for name in ("one", "two"):
+        shutil.copytree(PACKAGE / "templates", releases / name / "templates")
+        path = releases / name / "templates" / "base.html"
+        path.write_text(path.read_text().replace("</footer>", f"bundle {name}</footer>"))
+        os.utime(path, (1, 1))
+    for name in ("one", "two", "one"):
+        current.unlink(missing_ok=True)
+        current.symlink_to(releases / name)
+        page = client.get("/join").text
+        assert f"bundle {name}" in page
+        assert f"portal.css?v={name}" in page
