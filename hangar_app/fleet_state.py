@@ -1,0 +1,89 @@
+"""Reads what the fleet page is made of: four statements for the whole fleet, however large."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from common.schema import Aircraft, Cursor, Work
+from hangar_app import work
+from hangar_app.fleet_view import AircraftRow, Observed, WorkSeen, row
+from sync import state
+from sync.state import Head
+
+WORK_SHOWN = 4
+WORK_WITHIN = timedelta(hours=24)
+
+
+def fleet(session: Session, now: datetime) -> list[AircraftRow]:
+    """Every aircraft of the fleet, by name.
+
+    Args:
+        session: reads only.
+        now: time with zone.
+    """
+    engine = session.get_bind().engine
+    heads = state.heads(engine)
+    applied: dict[str, dict[str, Head]] = defaultdict(dict)
+    for cursor in session.scalars(select(Cursor)):
+        applied[cursor.peer][cursor.stream] = Head(
+            epoch=str(cursor.epoch or ""), seq=cursor.seq, sha256=cursor.sha256
+        )
+    doing = recent_work(session, now)
+    return [
+        row(
+            Observed(
+                name=one.name,
+                tower=one.tower,
+                airline=one.airline,
+                last_seen=one.last_seen,
+                body=one.last_body or {},
+                applied=applied[one.name],
+                work=doing.get(one.name, [])[:WORK_SHOWN],
+            ),
+            heads,
+            now,
+        )
+        for one in session.scalars(select(Aircraft).order_by(Aircraft.name))
+    ]
+
+
+def recent_work(session: Session, now: datetime) -> dict[str, list[WorkSeen]]:
+    """What is open or ended in the last day, newest first, by aircraft; '' is the hangar itself.
+
+    Of the past only the last row of each kind is shown: what went wrong earlier and well since
+    is not worth a look at two in the morning.
+    """
+    rows = session.scalars(
+        select(Work)
+        .where(or_(Work.state.in_(("queued", "running")), Work.queued_at > now - WORK_WITHIN))
+        .order_by(Work.queued_at.desc(), Work.id.desc())
+        .limit(5000)
+    )
+    found: dict[str, list[WorkSeen]] = defaultdict(list)
+    ended: set[tuple[str, str]] = set()
+    for one in rows:
+        if one.state in ("done", "failed"):
+            if (one.aircraft, one.kind) in ended:
+                continue
+            ended.add((one.aircraft, one.kind))
+        found[one.aircraft].append(look(one, now))
+    return found
+
+
+def look(one: Work, now: datetime) -> WorkSeen:
+    """A row of `work` as people look at it; an open row past its time says that it is lost."""
+    kind = work.KINDS.get(one.kind)
+    since = one.finished_at or one.started_at or one.queued_at
+    now_it_is, reason = one.state, one.reason
+    seconds = max(0, round((now - since).total_seconds()))
+    if kind and one.state == "queued" and seconds > kind.queued_s:
+        now_it_is, reason = "failed", work.NOT_TAKEN
+    if kind and one.state == "running" and seconds > kind.running_s:
+        now_it_is, reason = "failed", work.WORKER_LOST
+    return WorkSeen(
+        one.kind, now_it_is, reason, seconds, str(one.detail.get("progress") or "")[:120]
+    )

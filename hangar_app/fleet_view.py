@@ -1,0 +1,142 @@
+"""What the fleet page shows of each aircraft, worked out of heartbeats, ledgers and work. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sync.state import Head
+
+SILENT_AFTER_S = 30  # six heartbeats
+DOWN, UP = ("cat", "usr"), ("usr", "use")
+
+Standing = Literal["new", "silent", "failed", "working", "behind", "even"]
+
+
+@dataclass(frozen=True)
+class WorkSeen:
+    """A row of `work` as people look at it; times are in seconds."""
+
+    kind: str
+    state: str
+    reason: str
+    since_s: int
+    progress: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the database holds of one aircraft."""
+
+    name: str
+    tower: str
+    airline: str
+    last_seen: datetime | None
+    body: Mapping[str, Any]
+    applied: Mapping[str, Head]  # of each stream from this aircraft: how far it is in our database
+    work: Sequence[WorkSeen]  # newest first
+
+
+@dataclass(frozen=True)
+class AircraftRow:
+    """One line of the fleet page, of /fleet.json and of the status command."""
+
+    name: str
+    tower: str
+    airline: str
+    standing: Standing
+    seen_s_ago: int | None
+    phase: str
+    flight: str
+    position: dict[str, float] | None
+    releases: dict[str, dict[str, str]]
+    behind: dict[str, int]
+    content_missing: dict[str, int]
+    disk_free_share: float | None
+    syncing: bool
+    work: list[WorkSeen]
+
+
+def behind_down(head: Head, told: Mapping[str, Any] | None) -> int:
+    """How many change-sets of a down stream an aircraft lacks.
+
+    Another epoch means that it needs all of them.
+
+    Example:
+        >>> behind_down({"epoch": "e1", "seq": 7, "sha256": "…"}, {"epoch": "e1", "seq": 5})
+        2
+    """
+    told = told or {}
+    same = told.get("epoch") == head["epoch"]
+    return max(0, head["seq"] - (int(told.get("seq") or 0) if same else 0))
+
+
+def behind_up(told: Mapping[str, Any], applied: Head | None) -> int:
+    """How many change-sets of an up stream are sealed aboard and not in our database yet."""
+    same = applied is not None and applied["epoch"] == told.get("epoch")
+    return max(0, int(told.get("sealed") or 0) - (applied["seq"] if applied and same else 0))
+
+
+def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow:
+    """Works out one line.
+
+    Args:
+        seen: what the database holds of the aircraft.
+        heads: the last sealed change-set of each down stream.
+        now: time with zone.
+    """
+    body = seen.body
+    down, up = body.get("down") or {}, body.get("up") or {}
+    behind = {f"{one} ↓": behind_down(heads[one], down.get(one)) for one in DOWN if one in heads}
+    behind |= {f"{one} ↑": behind_up(up[one], seen.applied.get(one)) for one in UP if one in up}
+    content = body.get("content") or {}
+    missing = {
+        "files": int(content.get("missing_files") or 0),
+        "bytes": int(content.get("missing_bytes") or 0),
+    }
+    seen_s = (
+        None if seen.last_seen is None else max(0, round((now - seen.last_seen).total_seconds()))
+    )
+    disk = body.get("disk") or {}
+    return AircraftRow(
+        name=seen.name,
+        tower=seen.tower,
+        airline=seen.airline,
+        standing=_standing(seen_s, sum(behind.values()) + missing["files"], body, seen.work),
+        seen_s_ago=seen_s,
+        phase=str(body.get("phase") or "unknown"),
+        flight=str(body.get("flight") or ""),
+        position=_position(body.get("position")),
+        releases={
+            kind: {name: str(release.get(name) or "") for name in ("version", "state")}
+            for kind, release in (body.get("releases") or {}).items()
+            if release
+        },
+        behind=behind,
+        content_missing=missing,
+        disk_free_share=disk["free"] / disk["total"] if disk.get("total") else None,
+        syncing=bool(body.get("syncing")),
+        work=list(seen.work),
+    )
+
+
+def _standing(
+    seen_s: int | None, lacking: int, body: Mapping[str, Any], work: Sequence[WorkSeen]
+) -> Standing:
+    if seen_s is None:
+        return "new"
+    if seen_s > SILENT_AFTER_S:
+        return "silent"
+    if body.get("syncing") or any(one.state in ("queued", "running") for one in work):
+        return "working"
+    if lacking and work and work[0].state == "failed":
+        return "failed"
+    return "behind" if lacking else "even"
+
+
+def _position(told: Mapping[str, Any] | None) -> dict[str, float] | None:
+    if not told or told.get("lat") is None or told.get("lon") is None:
+        return None
+    return {name: value for name, value in told.items() if isinstance(value, int | float)}

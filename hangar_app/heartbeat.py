@@ -1,0 +1,200 @@
+"""A heartbeat: what an aircraft says of itself every few seconds, and what the hangar answers.
+
+Five statements at most, whatever the aircraft says: five hundred aircraft say something every five
+seconds, and fifty of them may land at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from common.schema import Aircraft
+from common.uuid7 import uuid7
+from hangar_app import work
+from hangar_app.work import Job, Kind
+
+BODY_LIMIT = 65_536  # bytes
+INTERVAL_S = 5
+
+Name = Annotated[str, Field(min_length=1, max_length=32)]
+Word = Annotated[str, Field(max_length=128)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """What the hangar does not know yet it keeps: an aircraft may be newer than the hangar."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Position(Part):
+    lat: Annotated[float, Field(ge=-90, le=90)] | None = None
+    lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    altitude_ft: float | None = None
+    ground_speed_kt: float | None = None
+    heading_deg: float | None = None
+
+
+class ReleaseState(Part):
+    version: Word | None = None
+    state: Word | None = None
+
+
+class Up(Part):
+    epoch: Word | None = None
+    sealed: Count = 0
+    unsealed_rows: Count = 0
+
+
+class Down(Part):
+    epoch: Word | None = None
+    seq: Count = 0
+    sha256: Word | None = None
+
+
+class Content(Part):
+    version: Word | int | None = None
+    missing_files: Count = 0
+    missing_bytes: Count = 0
+
+
+class Disk(Part):
+    free: Count
+    total: Count
+
+
+class Heartbeat(Part):
+    """What an aircraft posts; only its name and its time must be there."""
+
+    node: Name
+    at: AwareDatetime
+    boot_id: Word | None = None
+    phase: Word = "unknown"
+    position: Position | None = None
+    flight: Word | None = None
+    releases: dict[Name, ReleaseState | None] = Field(default_factory=dict)
+    schema_version: Word | None = Field(default=None, alias="schema")
+    up: dict[Name, Up] = Field(default_factory=dict)
+    pushed: bool = False
+    down: dict[Name, Down | None] = Field(default_factory=dict)
+    content: Content | None = None
+    disk: Disk | None = None
+    syncing: bool = False
+
+
+class Refused(Exception):
+    """A heartbeat that is not answered; `status` is HTTP's, the message is for the log aboard."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The questions to the synchronisation's state, handed in so that they can be stood in for."""
+
+    due: Callable[[str, Mapping[str, Any]], list[str]]
+    acks: Callable[[str], Mapping[str, Any]]
+
+
+def parse(raw: bytes) -> Heartbeat:
+    """Reads a heartbeat's body.
+
+    Raises:
+        Refused: 413 when it is longer than 64 KiB, 400 with the first field that is wrong.
+
+    Example:
+        >>> parse(b'{"node": "EC-TAA", "at": "2026-01-02T03:04:05Z", "phase": "ground"}').node
+        'EC-TAA'
+    """
+    if len(raw) > BODY_LIMIT:
+        raise Refused(413, f"the heartbeat has more than {BODY_LIMIT} bytes")
+    try:
+        return Heartbeat.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise Refused(400, f"the heartbeat is not as agreed: {where}: {first['msg']}") from error
+
+
+def wanted(body: Heartbeat, due: Collection[str]) -> list[Kind]:
+    """What a heartbeat starts: taking in what was pushed, calling an aircraft that is behind.
+
+    What lies in the inbox is brought up to date by taking it in, not by another call.
+
+    Example:
+        >>> at = "2026-01-02T03:04:05Z"
+        >>> [kind.name for kind in wanted(Heartbeat(node="EC-TAA", at=at), ["cat"])]
+        ['dispatch']
+    """
+    kinds = []
+    left = set(due)
+    if body.pushed:
+        kinds.append(work.INGEST)
+        left.discard("up")
+    if left and not body.syncing:
+        kinds.append(work.DISPATCH)
+    return kinds
+
+
+def receive(
+    session: Session, source: str | None, raw: bytes, streams: Streams, now: datetime
+) -> tuple[dict[str, Any], list[Job]]:
+    """Stores a heartbeat and answers it; the jobs are to be queued once this is committed.
+
+    Args:
+        session: commits before it returns.
+        source: the sender's address on the tower, as nginx saw it.
+        raw: the body as it came.
+        streams: what is due and what was acknowledged.
+        now: time with zone.
+
+    Raises:
+        Refused: when the sender is not the aircraft that it says it is, or the body is wrong.
+    """
+    body = parse(raw)
+    if not source:
+        raise Refused(403, "heartbeats are taken on the tower only, through nginx")
+    told = body.model_dump_json(by_alias=True)
+    if not _store(session, body.node, source, told, now):
+        raise Refused(403, _stranger(session, body.node, source))
+    session.commit()
+    due = streams.due(body.node, body.model_dump(mode="json", by_alias=True))
+    acks = streams.acks(body.node)
+    kinds = wanted(body, due)
+    jobs = work.start(session, kinds, now, body.node) if kinds else []
+    session.commit()
+    reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due, "acks": dict(acks)}
+    return reply, jobs
+
+
+def _store(session: Session, name: str, source: str, told: str, now: datetime) -> bool:
+    """Keeps the heartbeat if it comes from where that aircraft is on the tower.
+
+    On the tower an address is a key: WireGuard lets no one else send from it.
+    """
+    stored = session.execute(
+        text(
+            "WITH seen AS (UPDATE aircraft SET last_seen = :now, last_body = CAST(:body AS jsonb) "
+            "WHERE name = :name AND tower = :source RETURNING name) "
+            "INSERT INTO heartbeat (id, aircraft, received_at, body) "
+            "SELECT :id, name, :now, CAST(:body AS jsonb) FROM seen RETURNING id"
+        ),
+        {"id": uuid7(), "name": name, "source": source, "now": now, "body": told},
+    ).one_or_none()
+    return stored is not None
+
+
+def _stranger(session: Session, name: str, source: str) -> str:
+    known = session.get(Aircraft, name)
+    if known is None:
+        return f"no aircraft {name} is in the fleet; import the inventory at the hangar"
+    return f"{name} is {known.tower} on the tower; this came from {source}"

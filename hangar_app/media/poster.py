@@ -1,0 +1,25 @@
+"""Posters: one still image per item, the same width for all, so that a list of them lines up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+WIDTH = 480
+QUALITY = 80
+
+
+def write(picture: Image.Image, file: Path, width: int = WIDTH, quality: int = QUALITY) -> None:
+    """Writes `picture` as WebP, not wider than `width` pixels; a small picture is not blown up.
+
+    Example:
+        >>> write(Image.new("RGB", (960, 540)), Path("/tmp/poster.webp"))
+        >>> Image.open("/tmp/poster.webp").size
+        (480, 270)
+    """
+    if picture.width > width:
+        height = max(1, round(picture.height * width / picture.width))
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture.convert("RGB").save(file, "WEBP", quality=quality, method=4)

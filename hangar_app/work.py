@@ -1,0 +1,217 @@
+"""The table `work`: what the hangar has queued, is doing, and did, one row per piece of work.
+
+A row is the truth about a piece of work; the message in the broker only wakes a worker, which claims
+the row before it starts. So a message that comes twice, late or never does no harm: the claim is
+refused, or the row expires and says so. All statements on the table stand here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from common.uuid7 import uuid7
+
+NOT_TAKEN = "No worker took it in time: is turnaround-worker running at the hangar?"
+WORKER_LOST = "Its worker stopped before it was done."
+HANGAR = ""  # in the column `aircraft`: work of the hangar itself
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of work and its patience, in seconds.
+
+    `queued_s`: a row that no worker took for so long is given up. `running_s`: a row that runs
+    longer lost its worker. `rest_s`: how long after its end the same is not started for the same
+    aircraft again, so that what fails does not fail at every heartbeat. `alone`: a running row
+    stands for the next one too; where it does not, one more may wait behind it.
+    """
+
+    name: str
+    queue: str
+    queued_s: int
+    running_s: int
+    rest_s: int = 0
+    alone: bool = False
+
+
+DISPATCH = Kind("dispatch", "dispatch", queued_s=120, running_s=3700, rest_s=15, alone=True)
+INGEST = Kind("ingest", "sync", queued_s=120, running_s=900)
+PUBLISH = Kind("publish", "sync", queued_s=120, running_s=900)
+MEDIA = Kind("media", "media", queued_s=24 * 3600, running_s=5 * 3600)
+KINDS = {kind.name: kind for kind in (DISPATCH, INGEST, PUBLISH, MEDIA)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row that was just written and now needs a worker to be woken."""
+
+    id: UUID
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a worker got: the work is its own until it finishes it or `running_s` has passed."""
+
+    id: UUID
+    aircraft: str
+    detail: dict[str, Any]
+
+
+_START = text("""
+WITH wanted AS (
+  SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:queued AS int[]),
+                       CAST(:running AS int[]), CAST(:rest AS int[]), CAST(:alone AS bool[]))
+         AS w(id, kind, queued_s, running_s, rest_s, alone)
+), former AS (
+  SELECT o.kind, o.id, o.state,
+         CASE o.state
+           WHEN 'queued' THEN extract(epoch FROM CAST(:now AS timestamptz) - o.queued_at) < w.queued_s
+           WHEN 'running' THEN extract(epoch FROM CAST(:now AS timestamptz) - o.started_at) < w.running_s
+           ELSE extract(epoch FROM CAST(:now AS timestamptz) - o.finished_at) < w.rest_s
+         END AS holds,
+         o.state <> 'running' OR w.alone AS blocks
+    FROM work o JOIN wanted w ON w.kind = o.kind
+   WHERE o.aircraft = :aircraft
+     AND o.queued_at > CAST(:now AS timestamptz) - interval '2 days'
+     AND (o.state IN ('queued', 'running')
+          OR extract(epoch FROM CAST(:now AS timestamptz) - o.finished_at) < w.rest_s)
+), given_up AS (
+  UPDATE work SET state = 'failed', finished_at = :now,
+         reason = CASE former.state WHEN 'queued' THEN :not_taken ELSE :worker_lost END
+    FROM former WHERE work.id = former.id AND former.state IN ('queued', 'running') AND NOT holds
+)
+INSERT INTO work (id, aircraft, kind, state, queued_at, detail)
+SELECT w.id, :aircraft, w.kind, 'queued', :now, CAST(:detail AS jsonb) FROM wanted w
+ WHERE NOT EXISTS (SELECT 1 FROM former f WHERE f.kind = w.kind AND f.holds AND f.blocks)
+RETURNING id, kind
+""")
+
+
+def start(
+    session: Session,
+    kinds: Iterable[Kind],
+    now: datetime,
+    aircraft: str = HANGAR,
+    detail: Mapping[str, Any] | None = None,
+) -> list[Job]:
+    """Writes a queued row for each kind that is not under way yet, in one statement.
+
+    Rows that expired are marked failed on the way. Two heartbeats of one aircraft in the same
+    instant may both start a call; the lock aboard lets one of them through.
+
+    Args:
+        session: the caller's transaction; wake the workers after it was committed.
+        kinds: what is wanted.
+        now: time with zone.
+        aircraft: for whom; HANGAR for work of its own.
+        detail: what the worker needs to know.
+
+    Example:
+        >>> start(session, [DISPATCH], now, "EC-TAA")
+        [Job(id=UUID('…'), kind=Kind(name='dispatch', …))]
+        >>> start(session, [DISPATCH], now, "EC-TAA")  # it is queued already
+        []
+    """
+    wanted = list(kinds)
+    rows = session.execute(
+        _START,
+        {
+            "ids": [str(uuid7()) for _ in wanted],
+            "kinds": [kind.name for kind in wanted],
+            "queued": [kind.queued_s for kind in wanted],
+            "running": [kind.running_s for kind in wanted],
+            "rest": [kind.rest_s for kind in wanted],
+            "alone": [kind.alone for kind in wanted],
+            "aircraft": aircraft,
+            "now": now,
+            "not_taken": NOT_TAKEN,
+            "worker_lost": WORKER_LOST,
+            "detail": json.dumps(dict(detail or {})),
+        },
+    ).all()
+    return [Job(row.id, KINDS[row.kind]) for row in rows]
+
+
+def add(session: Session, kind: Kind, now: datetime, id: UUID, detail: Mapping[str, Any]) -> Job:
+    """Writes one queued row whatever else is under way: each import is work of its own."""
+    session.execute(
+        text(
+            "INSERT INTO work (id, aircraft, kind, state, queued_at, detail) "
+            "VALUES (:id, :aircraft, :kind, 'queued', :now, CAST(:detail AS jsonb))"
+        ),
+        {
+            "id": id,
+            "aircraft": HANGAR,
+            "kind": kind.name,
+            "now": now,
+            "detail": json.dumps(dict(detail)),
+        },
+    )
+    return Job(id, kind)
+
+
+def waiting(session: Session) -> list[Job]:
+    """The rows that wait for a worker; whether one was ever woken for them cannot be known."""
+    rows = session.execute(
+        text("SELECT id, kind FROM work WHERE state = 'queued' ORDER BY queued_at")
+    )
+    return [Job(row.id, KINDS[row.kind]) for row in rows if row.kind in KINDS]
+
+
+def claim(session: Session, id: UUID, now: datetime) -> Claim | None:
+    """Takes a queued row; None when it was taken, given up or done in the meantime."""
+    row = session.execute(
+        text(
+            "UPDATE work SET state = 'running', started_at = :now "
+            "WHERE id = :id AND state = 'queued' RETURNING id, aircraft, detail"
+        ),
+        {"id": id, "now": now},
+    ).one_or_none()
+    return Claim(row.id, row.aircraft, dict(row.detail)) if row else None
+
+
+def note(session: Session, id: UUID, detail: Mapping[str, Any]) -> None:
+    """Adds to a row's detail while it runs: what the fleet page shows of it."""
+    session.execute(
+        text("UPDATE work SET detail = detail || CAST(:detail AS jsonb) WHERE id = :id"),
+        {"id": id, "detail": json.dumps(dict(detail))},
+    )
+
+
+def finish(
+    session: Session,
+    id: UUID,
+    now: datetime,
+    reason: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Ends a row: done, or failed where there is a reason."""
+    session.execute(
+        text(
+            "UPDATE work SET state = :state, reason = :reason, finished_at = :now, "
+            "detail = detail || CAST(:detail AS jsonb) WHERE id = :id"
+        ),
+        {
+            "id": id,
+            "state": "failed" if reason else "done",
+            "reason": reason or "",
+            "now": now,
+            "detail": json.dumps(dict(detail or {})),
+        },
+    )
+
+
+def forget(session: Session, now: datetime, keep: timedelta = timedelta(days=14)) -> None:
+    """Deletes what ended and what was heard longer ago than `keep`; the tables must not grow."""
+    before = {"before": now - keep}
+    session.execute(text("DELETE FROM work WHERE finished_at < :before"), before)
+    session.execute(text("DELETE FROM heartbeat WHERE received_at < :before"), before)

@@ -1,0 +1,82 @@
+"""What is worked out of a heartbeat and the ledgers for the fleet page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hangar_app.fleet_view import Observed, WorkSeen, behind_down, behind_up, row
+from sync.state import Head
+
+
+def head(epoch: str, seq: int) -> Head:
+    return Head(epoch=epoch, seq=seq, sha256="")
+
+
+NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
+HEADS = {"cat": head("e1", 7), "usr": head("e1", 3)}
+EVEN: dict[str, Any] = {
+    "phase": "ground",
+    "position": {"lat": 40.47, "lon": -3.56, "altitude_ft": 1998.0},
+    "releases": {"onboard": {"version": "20261123000000-0123456789ab", "state": "confirmed"}},
+    "up": {"use": {"epoch": "u1", "sealed": 4}},
+    "down": {"cat": {"epoch": "e1", "seq": 7}, "usr": {"epoch": "e1", "seq": 3}},
+    "content": {"missing_files": 0, "missing_bytes": 0},
+    "disk": {"free": 25, "total": 100},
+}
+
+
+def observed(*work: WorkSeen, seen_s: float | None = 2, **changed: Any) -> Observed:
+    seen = None if seen_s is None else NOW - timedelta(seconds=seen_s)
+    body = {} if seen is None else EVEN | changed
+    return Observed("EC-TAA", "10.0.0.11", "TA", seen, body, {"use": head("u1", 4)}, work)
+
+
+def doing(state: str) -> WorkSeen:
+    return WorkSeen("dispatch", state, "no route" if state == "failed" else "", 3, "")
+
+
+def test_an_aircraft_that_has_everything_is_even() -> None:
+    line = row(observed(), HEADS, NOW)
+    assert line.standing == "even"
+    assert line.behind == {"cat ↓": 0, "usr ↓": 0, "use ↑": 0}
+    assert (line.seen_s_ago, line.phase, line.disk_free_share) == (2, "ground", 0.25)
+
+
+LACKS_TWO = {"down": {"cat": {"epoch": "e1", "seq": 5}, "usr": {"epoch": "e1", "seq": 3}}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "standing"),
+    [
+        (observed(seen_s=None), "new"),
+        (observed(seen_s=31), "silent"),
+        (observed(**LACKS_TWO), "behind"),
+        (observed(content={"missing_files": 2, "missing_bytes": 10}), "behind"),
+        (observed(up={"use": {"epoch": "u1", "sealed": 5}}), "behind"),
+        (observed(syncing=True, **LACKS_TWO), "working"),
+        (observed(doing("queued"), **LACKS_TWO), "working"),
+        (observed(doing("failed"), **LACKS_TWO), "failed"),
+        (observed(doing("failed")), "even"),
+        (observed(doing("running"), seen_s=31), "silent"),
+    ],
+)
+def test_standing(seen: Observed, standing: str) -> None:
+    assert row(seen, HEADS, NOW).standing == standing
+
+
+def test_another_epoch_means_that_all_of_a_stream_is_lacking() -> None:
+    assert behind_down(HEADS["cat"], {"epoch": "old", "seq": 9}) == 7
+    assert behind_down(HEADS["cat"], None) == 7
+    assert behind_up({"epoch": "u2", "sealed": 2}, head("u1", 40)) == 2
+    assert behind_up({"epoch": "u2", "sealed": 2}, None) == 2
+
+
+def test_an_aircraft_never_is_ahead() -> None:
+    assert behind_down(head("e1", 1), {"epoch": "e1", "seq": 2}) == 0
+
+
+def test_a_position_without_coordinates_is_none() -> None:
+    assert row(observed(position={"lat": None, "lon": None}), HEADS, NOW).position is None

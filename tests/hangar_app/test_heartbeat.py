@@ -1,0 +1,209 @@
+"""A heartbeat is stored and answered in five statements, from its aircraft only."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from common.schema import Aircraft, Heartbeat, Work
+from hangar_app import heartbeat
+from hangar_app.heartbeat import Refused, wanted
+
+TOWER = "10.100.64.11"
+BODY: dict[str, Any] = {
+    "node": "EC-TAA",
+    "at": "2026-11-23T12:00:00Z",
+    "boot_id": "b1",
+    "phase": "ground",
+    "position": {"lat": 40.47, "lon": -3.56, "altitude_ft": 1998, "ground_speed_kt": 0},
+    "flight": "TA512",
+    "releases": {"onboard": {"version": "20261123000000-0123456789ab", "state": "confirmed"}},
+    "schema": "0001",
+    "up": {"use": {"epoch": "e", "sealed": 0, "unsealed_rows": 0}},
+    "pushed": False,
+    "down": {},
+    "content": {"version": 1, "missing_files": 0, "missing_bytes": 0},
+    "disk": {"free": 10, "total": 20},
+    "syncing": False,
+}
+
+
+class TestParsing:
+    """No database."""
+
+    def test_only_name_and_time_must_be_there(self) -> None:
+        least = heartbeat.parse(b'{"node": "EC-TAA", "at": "2026-11-23T12:00:00Z"}')
+        assert (least.phase, least.pushed) == ("unknown", False)
+
+    def test_keeps_what_a_newer_aircraft_adds(self) -> None:
+        told = heartbeat.parse(json.dumps(BODY | {"modem": {"signal": 3}}).encode())
+        assert told.model_dump(mode="json", by_alias=True)["modem"] == {"signal": 3}
+
+    @pytest.mark.parametrize(
+        ("changed", "where"),
+        [
+            ({"node": ""}, "node"),
+            ({"at": "2026-11-23T12:00:00"}, "at"),
+            ({"position": {"lat": 91, "lon": 0}}, "position.lat"),
+            ({"up": {"use": {"sealed": -1}}}, "up.use.sealed"),
+            ({"phase": "x" * 129}, "phase"),
+        ],
+    )
+    def test_names_the_field_that_is_wrong(self, changed: dict, where: str) -> None:
+        with pytest.raises(Refused, match=where) as refused:
+            heartbeat.parse(json.dumps(BODY | changed).encode())
+        assert refused.value.status == 400
+
+    @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"\xff"])
+    def test_refuses_what_is_no_object(self, raw: bytes) -> None:
+        with pytest.raises(Refused):
+            heartbeat.parse(raw)
+
+    def test_refuses_more_than_64_kib(self) -> None:
+        with pytest.raises(Refused, match="65536") as refused:
+            heartbeat.parse(b" " * 65_537)
+        assert refused.value.status == 413
+
+    @pytest.mark.parametrize(
+        ("changed", "due", "kinds"),
+        [
+            ({}, [], []),
+            ({}, ["cat"], ["dispatch"]),
+            ({}, ["up"], ["dispatch"]),
+            ({"syncing": True}, ["cat"], []),
+            ({"pushed": True}, ["up"], ["ingest"]),  # it lies in the inbox: a call brings no more
+            ({"pushed": True}, ["up", "content"], ["ingest", "dispatch"]),
+        ],
+    )
+    def test_starts_what_is_due(self, changed: dict, due: list[str], kinds: list[str]) -> None:
+        body = heartbeat.Heartbeat.model_validate(BODY | changed)
+        assert [kind.name for kind in wanted(body, due)] == kinds
+
+
+@pytest.fixture
+def fleet(session: Session) -> None:
+    session.add_all(
+        Aircraft(name=f"EC-TA{letter}", tower=f"10.100.64.{11 + number}", airline="TA")
+        for number, letter in enumerate("AB")
+    )
+    session.commit()
+
+
+def beat(app: Flask, source: str | None = TOWER, **changed: Any):
+    headers = {} if source is None else {"X-Real-IP": source}
+    return app.test_client().post("/tower/v1/heartbeat", json=BODY | changed, headers=headers)
+
+
+@pytest.mark.postgres
+class TestReceiving:
+    """With the database and the app."""
+
+    def test_is_stored_and_answered(self, app: Flask, fleet: None, session: Session, clock) -> None:
+        reply = beat(app)
+        assert reply.status_code == 200
+        assert reply.json["interval_s"] == 5
+        assert set(reply.json) == {"now", "interval_s", "due", "acks"}
+        seen = session.get(Aircraft, "EC-TAA")
+        assert (seen.last_seen, seen.last_body["flight"]) == (clock(), "TA512")
+        assert session.scalar(select(func.count()).select_from(Heartbeat)) == 1
+
+    @pytest.mark.parametrize(
+        ("source", "node", "said"),
+        [
+            (None, "EC-TAA", "on the tower only"),
+            ("10.100.64.12", "EC-TAA", "this came from 10.100.64.12"),
+            (TOWER, "EC-TAB", "EC-TAB is 10.100.64.12"),
+            (TOWER, "EC-XXX", "no aircraft EC-XXX"),
+        ],
+    )
+    def test_is_refused_from_any_other_address(
+        self, app: Flask, fleet: None, session: Session, source, node, said
+    ) -> None:
+        reply = beat(app, source, node=node)
+        assert reply.status_code == 403
+        assert said in reply.json["error"]["message"]
+        assert session.scalar(select(func.count()).select_from(Heartbeat)) == 0
+
+    def test_costs_five_statements_at_most(
+        self, app: Flask, fleet: None, statements: list[str]
+    ) -> None:
+        beat(app)
+        statements.clear()
+        reply = beat(app, pushed=True, content={"missing_files": 3, "missing_bytes": 9})
+        assert reply.status_code == 200
+        assert len(statements) <= 5, "\n".join(statements)
+
+    def test_what_was_pushed_is_taken_in_once(self, app, fleet, queue, session) -> None:
+        beat(app, pushed=True)
+        beat(app, pushed=True)
+        assert queue.kinds.count("ingest") == 1
+        row = session.scalar(select(Work).where(Work.kind == "ingest"))
+        assert (row.aircraft, row.state) == ("EC-TAA", "queued")
+
+    def test_a_second_push_waits_behind_an_ingest_that_runs(self, app, fleet, queue, session):
+        beat(app, pushed=True)
+        session.scalar(select(Work).where(Work.kind == "ingest")).state = "running"
+        session.scalar(select(Work).where(Work.kind == "ingest")).started_at = func.now()
+        session.commit()
+        beat(app, pushed=True)
+        beat(app, pushed=True)
+        assert queue.kinds.count("ingest") == 2
+
+
+@pytest.mark.postgres
+class TestDispatching:
+    """What an aircraft that is behind starts."""
+
+    @pytest.fixture(autouse=True)
+    def behind(self, monkeypatch: pytest.MonkeyPatch, app: Flask, fleet: None) -> None:
+        from sync import state
+
+        monkeypatch.setattr(state, "due", lambda *_: ["cat", "content"])
+        monkeypatch.setattr(state, "acks", lambda *_: {})
+
+    def test_an_aircraft_that_is_behind_is_called_once(self, app, queue) -> None:
+        for _ in range(3):
+            beat(app)
+        assert queue.kinds == ["dispatch"]
+
+    def test_each_aircraft_is_called(self, app, queue) -> None:
+        beat(app)
+        beat(app, "10.100.64.12", node="EC-TAB")
+        assert queue.kinds == ["dispatch", "dispatch"]
+
+    def test_what_no_worker_took_is_given_up_and_started_again(
+        self, app, queue, session, clock
+    ) -> None:
+        beat(app)
+        clock.advance(seconds=121)
+        beat(app)
+        first, second = session.scalars(select(Work).order_by(Work.queued_at))
+        assert (first.state, second.state) == ("failed", "queued")
+        assert "turnaround-worker" in first.reason
+
+    def test_what_failed_rests_before_it_is_tried_again(self, app, queue, session, clock) -> None:
+        beat(app)
+        row = session.scalar(select(Work))
+        row.state, row.finished_at = "failed", clock()
+        session.commit()
+        clock.advance(seconds=10)
+        beat(app)
+        assert queue.kinds == ["dispatch"]
+        clock.advance(seconds=10)
+        beat(app)
+        assert queue.kinds == ["dispatch", "dispatch"]
+
+    def test_a_call_that_runs_is_not_doubled_for_an_hour(self, app, queue, session, clock) -> None:
+        beat(app)
+        row = session.scalar(select(Work))
+        row.state, row.started_at = "running", clock()
+        session.commit()
+        clock.advance(seconds=timedelta(minutes=59).total_seconds())
+        beat(app)
+        assert queue.kinds == ["dispatch"]
