@@ -1,0 +1,64 @@
+"""The inventory that a lab writes for the fleet's commands, in the form that people write theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ci.lab.addresses import HostPlan, Plan
+
+_HEAD = """\
+# The hosts of the lab {lab}, written by ./inv lab.up. What enrolment learns about a host is in enrolled/.
+fleet: {lab}
+vars:
+  airline: TA
+  airline_name: Turnaround Air
+  tower_network: {tower_network}
+  tower_userspace: true
+groups:
+  hangar: {{roles: [base, aboard, tower, hangar]}}
+  aircraft: {{roles: [base, aboard, tower, aircraft], vars: {{via: hangar}}}}
+hosts:
+  hangar:
+    groups: [hangar]
+    address: {hangar}
+    tower: {hangar_tower}
+    vars: {{public_address: {hangar}}}
+"""
+
+_AIRCRAFT = """\
+  {name}:  # first contact: fab init-machine --host root@{ramp}:22 --as {name}
+    groups: [aircraft]
+    address: {tower}
+    tower: {tower}
+    via: hangar
+    vars: {{cabin_address: {cabin}, tower_endpoint: "{endpoint}"}}
+"""
+
+
+def text(plan: Plan, aircraft: int) -> str:
+    """Returns the inventory of the lab with that many aircraft. Pure."""
+    hangar = plan.hangar
+    head = _HEAD.format(
+        lab=plan.lab,
+        tower_network=plan.tower_network,
+        hangar=hangar.port("cell0").ip,
+        hangar_tower=hangar.tower,
+    )
+    return head + "".join(_entry(plan, host) for host in plan.hosts(aircraft)[1:])
+
+
+def _entry(plan: Plan, host: HostPlan) -> str:
+    return _AIRCRAFT.format(
+        name=host.name,
+        ramp=host.port("ramp0").ip,
+        tower=host.tower,
+        cabin=host.port("cabin0").ip,
+        endpoint=f"{plan.cell_machine}:{host.relay_port}",
+    )
+
+
+def write(path: Path, plan: Plan, aircraft: int) -> None:
+    """Writes the inventory whole, so that nobody reads half of it."""
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(text(plan, aircraft))
+    unfinished.rename(path)
