@@ -1,0 +1,121 @@
+"""Chapters one and two: from bare hosts to a fleet, and from a fleet to one that runs our releases."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import requests
+
+from ci.story.teller import NotSo, Step, eventually
+from ci.story.world import World
+
+ANSWER_S = 10
+
+
+def steps(world: World, aircraft: int) -> list[Step]:
+    """The steps that end with every host provisioned and released."""
+    hosts, tower, release = "Bare hosts", "Provisioning", "Releases"
+    return [
+        Step(hosts, f"a hangar and {aircraft} aircraft boot", lambda: boot(world, aircraft)),
+        Step(tower, "first contact pins their keys", lambda: first_contact(world)),
+        Step(tower, "the roles make them what they are", lambda: converge(world)),
+        Step(tower, "a second look changes nothing", lambda: second_look(world)),
+        Step(tower, "the ramp is unplugged; only the tower is left", lambda: unplug(world)),
+        Step(release, "the hangar gets its app", lambda: deploy_hangar(world)),
+        Step(release, "the aircraft get app and portal over the tower", lambda: deploy(world)),
+        Step(release, "every app says it is healthy", lambda: healthy(world)),
+    ]
+
+
+def boot(world: World, aircraft: int) -> str:
+    """Starts the lab, or finds it standing."""
+    world.lab.up(aircraft)
+    running = [host["name"] for host in world.lab.status()["hosts"] if host["state"] == "running"]
+    if len(running) != aircraft + 1:
+        raise NotSo(f"expected {aircraft + 1} running hosts, found {', '.join(running) or 'none'}")
+    return ", ".join(running)
+
+
+def first_contact(world: World) -> str:
+    """Takes every host that is not enrolled yet from bare Debian to a place in the tower."""
+    fresh = [name for name in ("hangar", *world.aircraft) if not world.enrolled(name)]
+    for name in fresh:
+        world.fab(
+            "init-machine",
+            "--host",
+            world.lab.first_contact(name),
+            "--as",
+            name,
+            "--fingerprint",
+            world.lab.fingerprint(name),
+        )
+    return f"{', '.join(fresh)} enrolled" if fresh else "all were enrolled before"
+
+
+def converge(world: World) -> str:
+    """Applies all roles to all hosts."""
+    outcomes = _json_lines(world.fab("converge", "--target", "all", "--json"))
+    changed = sum(len(each["changes"]) for each in outcomes)
+    return f"{changed} changes on {len(outcomes)} hosts"
+
+
+def second_look(world: World) -> str:
+    """Looks again: there must be nothing to change, and one probe trip must be enough to know."""
+    outcomes = _json_lines(world.fab("converge", "--target", "all", "--check", "--json"))
+    if len(outcomes) != len(world.aircraft) + 1:
+        raise NotSo(f"expected a word on every host, found {outcomes}")
+    for each in outcomes:
+        if each["changes"] or each["engine_trips"] != 1:
+            raise NotSo(
+                f"{each['host']}: expected no change in one trip of the engine, found "
+                f"{each['engine_trips']} trips and still to change: {each['changes']}"
+            )
+    return f"{len(outcomes)} hosts, no change, one probe trip each"
+
+
+def unplug(world: World) -> str:
+    """Takes the maintenance network away: from here on everything goes through the tower."""
+    for name in world.aircraft:
+        world.lab.ramp(name, up=False)
+        world.ssh(name, "true")
+    return "ssh reaches them through the hangar"
+
+
+def deploy_hangar(world: World) -> str:
+    """Builds and ships the hangar's app from this revision."""
+    return _moved(world.fab("deploy-hangar", "--target", "hangar", "--json"))
+
+
+def deploy(world: World) -> str:
+    """Builds and ships the onboard app and the portal from this revision."""
+    return _moved(world.fab("deploy", "--target", "all", "--json"))
+
+
+def healthy(world: World) -> str:
+    """Asks each app at the address that people use."""
+
+    def ask(name: str) -> str:
+        def look() -> str:
+            answer = requests.get(f"{world.portal(name)}/health", timeout=ANSWER_S).json()
+            return str(answer["revision"]) if answer["healthy"] else ""
+
+        return str(eventually(f"{name} is healthy", look, within_s=30))
+
+    with ThreadPoolExecutor() as pool:
+        revisions = set(pool.map(ask, ["hangar", *world.aircraft]))
+    if len(revisions) != 1:
+        raise NotSo(f"expected one revision everywhere, found {', '.join(sorted(revisions))}")
+    return f"revision {revisions.pop()[:12]} everywhere"
+
+
+def _json_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def _moved(text: str) -> str:
+    releases = [each for line in _json_lines(text) for each in line["releases"]]
+    moved = sum(each["bytes"] for each in releases)
+    versions = ", ".join(sorted({f"{each['kind']} {each['version']}" for each in releases}))
+    return f"{versions}, {moved / 1e6:.1f} MB on the link"
