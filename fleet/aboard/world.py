@@ -20,7 +20,7 @@ from typing import Protocol
 from .steps import Step
 
 _ANSWER_LIMIT = 64 << 10
-_OUTPUT_LIMIT = 4000
+_OUTPUT_LIMIT = 16 << 10
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ def test_a_release_that_is_not_well_is_returned_from(host: Host, fault: str, rea
     one, two = build(1), build(2)
     host.accept(one)
     getattr(host, fault).add(two.version)
+    host.log["turnaround-api.service"] = "Traceback\n  File x\nValueError: no such column\n"
     result = host.accept(two)
     assert (result.result, result.former, result.exit_code) == ("returned", one.version, 4)
     assert host.current() == host.running == one.version
@@ -116,6 +117,19 @@ def test_a_release_that_is_not_well_is_returned_from(host: Host, fault: str, rea
     assert any(one in host.reason(two) for one in reason.split("|"))
     assert "no such column" in host.reason(two)
     assert host.steps[-3:] == [Step.RETURN_SWITCH, Step.RETURN_RESTART, Step.RETURN_RECORD]
+
+
+def test_each_unit_says_its_own_reason_however_much_the_others_say(host: Host) -> None:
+    two = build(2)
+    host.dead.add(two.version)
+    frames = '  File "arbiter.py", line 1, in run\n' * 40
+    host.log["turnaround-api.service"] = f"Traceback\n{frames}RuntimeError: no such table\nbye\n"
+    host.log["turnaround-agent.service"] = "the hangar did not answer\n" * 200
+    host.accept(two)
+    assert "turnaround-api.service said at last: Traceback / RuntimeError" in host.reason(two)
+    assert "no such table / bye" in host.reason(two)
+    assert "turnaround-agent.service said at last: the hangar did not answer" in host.reason(two)
+    assert "arbiter.py" not in host.reason(two)
 
 
 def test_a_release_has_thirty_seconds_to_be_well(host: Host) -> None:
