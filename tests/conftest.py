@@ -7,7 +7,6 @@ import pwd
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from common import migrate
 from common.settings import Settings
+from fleet import packages
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,14 @@ def _fast_folder() -> Path | None:
 
 
 def _binaries() -> Path:
+    versions = Path("/usr/lib/postgresql")
+    if not any(versions.glob("*/bin/postgres")):
+        packages.ensure(["postgresql"], purpose="the tests' own database server")
     found = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/postgres"),
+        versions.glob("*/bin/postgres"),
         key=lambda path: int(re.sub(r"\D", "", path.parts[-3]) or 0),
     )
-    if found:
-        return found[-1].parent
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        sys.stderr.write("installing postgresql, which these tests start a server of (once)\n")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"],
-            check=True,
-            env=environment,
-        )
-        return _binaries()
-    pytest.fail("these tests start a PostgreSQL server: apt-get install postgresql")
+    return found[-1].parent
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -77,9 +78,15 @@ def _serve(channel: paramiko.Channel, command: str, answer: Answer | None) -> No
     code, out, err = answer(command, b"".join(iter(lambda: channel.recv(65536), b"")))
     channel.sendall(out)
     channel.sendall_stderr(err)
-    channel.send_exit_status(code)
-    channel.shutdown_write()
-    channel.close()
+    _end(channel, code)
+
+
+def _end(channel: paramiko.Channel, code: int) -> None:
+    # Whoever asked may have heard all it wanted and hung up: nobody is left to be told.
+    with contextlib.suppress(OSError, EOFError):
+        channel.send_exit_status(code)
+        channel.shutdown_write()
+        channel.close()
 
 
 def _run(channel: paramiko.Channel, command: str) -> None:
@@ -118,9 +125,7 @@ def _run(channel: paramiko.Channel, command: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    channel.send_exit_status(process.wait())
-    channel.shutdown_write()
-    channel.close()
+    _end(channel, process.wait())
 
 
 def _pump(channel: paramiko.Channel, far: socket.socket) -> None:

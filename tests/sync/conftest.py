@@ -8,8 +8,15 @@ import pytest
 from sqlalchemy import Engine
 
 from common.settings import Settings
+from fleet import packages
 from sync import capture
 from tests.sync.ends import End
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> None:
+    """What carries files between the two ends, installed at its first use."""
+    packages.ensure(["openssh-server", "rsync"], purpose="the tests of synchronisation")
 
 
 @pytest.fixture

@@ -15,16 +15,10 @@ from pathlib import Path
 import pytest
 
 from common.settings import Settings
-from fleet import packages
 from sync.rsync import LinkLost, Refused, link_for
 
 TOP = Path(__file__).parents[2]
 SSHD = "/usr/sbin/sshd"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _server() -> None:
-    packages.ensure(["openssh-server", "rsync"], purpose="the tests of the tower's doors")
 
 
 def keygen(path: Path) -> str:
