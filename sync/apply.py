@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+import psycopg2
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -142,7 +143,7 @@ def _cursor(engine: Engine, peer: str, stream: str) -> _Cursor:
 
 def _folder(base: Path, cursor: _Cursor) -> Path | None:
     """Return the folder of the epoch that is being followed, None when nothing came yet."""
-    found = sorted(path.name for path in base.glob("*") if any(files.change_sets(path)))
+    found = [path.name for path in files.epoch_folders(base) if any(files.change_sets(path))]
     if cursor.epoch is not None:
         expected = files.epoch8(cursor.epoch)
         others = [name for name in found if name != expected]
@@ -151,7 +152,7 @@ def _folder(base: Path, cursor: _Cursor) -> Path | None:
                 f"expected epoch {expected}, found {', '.join(others)}: the other end began a new "
                 "history (its database was restored or made anew). It needs a snapshot"
             )
-        return base / expected
+        return base / expected if expected in found else None
     if len(found) > 1:
         raise Refused(
             f"expected one epoch, found {', '.join(found)}: remove the folders of the older ones"
@@ -197,9 +198,16 @@ def _apply_file(
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
+            said = str(error.orig).strip()
+            if isinstance(error.orig, psycopg2.OperationalError):
+                # A full disk, a lock that was not had in time: nothing is wrong with the rows.
+                raise Refused(
+                    f"the database could not take it now: {said}. Nothing of this change-set was "
+                    "applied; the next run tries again"
+                ) from error
             raise Refused(
-                f"the database refused a row: {str(error.orig).strip()}. Nothing of this change-set "
-                "was applied, and the stream stops here until the row is corrected at its source"
+                f"the database refused a row: {said}. Nothing of this change-set was applied, and "
+                "the stream stops here until the row is corrected at its source"
             ) from error
     at("committed")
     return rows

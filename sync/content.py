@@ -76,9 +76,10 @@ def receive(
         names = ", ".join(sorted({item.kind for item in items}))
         size = sum(file.size for file in missing)
         progress(f"{names}: {len(missing)} files, {size / 1e6:.1f} MB")
-        received.moved += link.fetch((file.sha256 for file in missing), content / "staging")
+        moved = link.fetch((file.sha256 for file in missing), content / "staging")
+        received.moved += moved
         for file in missing:
-            problem = _take(content, file)
+            problem = _take(content, file, moved.problem)
             if problem:
                 received.problems.append(problem)
             else:
@@ -96,12 +97,16 @@ def _have(content: Path, file: File) -> bool:
         return False
 
 
-def _take(content: Path, file: File) -> str | None:
-    """Move a staged file among the blobs when it is what it should be; else say what is wrong."""
+def _take(content: Path, file: File, unmoved: str) -> str | None:
+    """Move a staged file among the blobs when it is what it should be; else say what is wrong.
+
+    Arguments: `unmoved` is why some file of the group did not come over, '' when all should be here.
+    """
     staged = content / "staging" / file.sha256
     found = files.sha256_of(staged)
     if found is None:
-        return f"{file.path}: the hangar offers {file.sha256} and does not have it; publish it anew"
+        why = unmoved or "The hangar offers it and does not have it: publish it anew"
+        return f"{file.path}: {file.sha256} did not come. {why}"
     if found != file.sha256:
         staged.unlink()
         return (

@@ -15,8 +15,10 @@ __all__ = [
     "HANGAR",
     "change_sets",
     "epoch8",
+    "epoch_folders",
     "fsync",
     "inbox",
+    "make_folder",
     "move",
     "outbox",
     "sealed_path",
@@ -61,15 +63,26 @@ def sealed_path(settings: Settings, stream: str, epoch: UUID, seq: int) -> Path:
 
 
 def change_sets(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Give the change-sets in a folder by number; other names are rsync's own, or nobody's."""
+    """Give the change-sets in a folder by number; other names are rsync's own, or nobody's.
+
+    The other end chose what lies in an inbox: only plain files count, no link and no pipe.
+    """
     try:
-        names = os.listdir(folder)
+        with os.scandir(folder) as found:
+            names = sorted(entry.name for entry in found if entry.is_file(follow_symlinks=False))
     except FileNotFoundError:
         return
-    for name in sorted(names):
+    for name in names:
         seq = sequence(name)
         if seq is not None:
             yield seq, folder / name
+
+
+def epoch_folders(stream: Path) -> list[Path]:
+    """Return the folders of a stream's epochs; a link, which only a stranger makes, is none."""
+    if stream.is_symlink() or not stream.is_dir():
+        return []
+    return sorted(path for path in stream.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def fsync(path: Path) -> None:
@@ -81,16 +94,25 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, and wait until the name of each new one is on the disk."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    fsync(path.parent)
+
+
 def move(source: Path, target: Path) -> None:
     """Rename a file that is on the disk already, and wait until its new name is on the disk too."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     os.replace(source, target)
     fsync(target.parent)
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace a file's content in one step: after a power cut it is the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}.new")
     with beside.open("wb") as out:
         out.write(data)

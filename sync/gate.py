@@ -42,7 +42,8 @@ def restricted(aircraft: str, asked: str, state_dir: str) -> list[str]:
         raise Refusal(f"this key runs rsync only, not {asked[:80]!r}")
     if "--sender" in words:
         return [RRSYNC, "-ro", f"{state_dir}/sync/outbox/{aircraft}"]
-    return [RRSYNC, "-wo", "-no-del", f"{state_dir}/sync/inbox/{aircraft}"]
+    # -munge: a link that is pushed points nowhere, or it would lead us out of the inbox.
+    return [RRSYNC, "-wo", "-no-del", "-munge", f"{state_dir}/sync/inbox/{aircraft}"]
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -70,11 +71,22 @@ def _sweep(engine: Engine, inbox: Path, aircraft: str, now: datetime) -> None:
             {"peer": aircraft, "before": now - REPLAY},
         ).all()
     for stream, epoch, last in old:
-        for seq, path in files.change_sets(inbox / stream / files.epoch8(epoch)):
-            if seq <= last:
-                path.unlink(missing_ok=True)
-    # What rsync was writing when the power went; a running one is younger.
-    for path in inbox.glob("*/*/.*"):
-        age = now.timestamp() - path.stat().st_mtime
-        if _ORPHAN.fullmatch(path.name) and age > _ORPHAN_AGE.total_seconds():
-            path.unlink(missing_ok=True)
+        folder = inbox / stream / files.epoch8(epoch)
+        if folder in files.epoch_folders(folder.parent):
+            for seq, path in files.change_sets(folder):
+                if seq <= last:
+                    path.unlink(missing_ok=True)
+    streams = inbox.iterdir() if inbox.is_dir() else ()
+    for folder in (epoch for stream in streams for epoch in files.epoch_folders(stream)):
+        _remove_orphans(folder, now)
+
+
+def _remove_orphans(folder: Path, now: datetime) -> None:
+    """Remove what rsync was writing when the power went; what a running one writes is younger."""
+    for path in folder.iterdir():
+        if not _ORPHAN.fullmatch(path.name):
+            continue
+        # A running rsync may have given it its real name by now.
+        with suppress(FileNotFoundError):
+            if now.timestamp() - path.lstat().st_mtime > _ORPHAN_AGE.total_seconds():
+                path.unlink()

@@ -110,7 +110,10 @@ def offer(engine: Engine, settings: Settings, aircraft: str) -> None:
         for sha256 in hashes:
             blob = tree.blob_path(settings.content_dir, sha256)
             _link_all([(sha256, blob)], base / "content" / "blobs" / sha256[:2])
-        files.write_durably(base / "content" / "manifest.json", dump(manifest), mode=0o444)
+        told, text_now = base / "content" / "manifest.json", dump(manifest)
+        # One that says the same is left alone: every aircraft would fetch it again.
+        if not told.exists() or told.read_bytes() != text_now:
+            files.write_durably(told, text_now, mode=0o444)
         for folder in (base / "content" / "blobs").glob("??"):
             _remove_others(folder, hashes)
 

@@ -26,7 +26,9 @@ _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.M)
 _RECEIVED = re.compile(rb"^Total bytes received: (\d+)$", re.M)
 # rsync(1), "EXIT VALUES". Those that the other end or the way to it causes:
 _LINK_CODES = {10, 12, 30, 35, 255}
-_INCOMPLETE_CODES = {23, 24}
+# What vanished while it ran was withdrawn in between; the next run sees what is there then.
+_VANISHED = 24
+_PARTIAL = 23
 _REFUSALS = (
     "Host key verification failed",
     "Permission denied (",
@@ -48,20 +50,21 @@ class Refused(TransferError):
 
 @dataclass(frozen=True)
 class Moved:
-    """Bytes on the link as rsync counts them (inside SSH), and whether every file came.
+    """Bytes on the link as rsync counts them (inside SSH).
 
-    `complete` is False when some file could not be read at the other end.
+    `problem` says in words why some file could not be read or written, at either end; '' when all
+    came.
     """
 
     sent: int = 0
     received: int = 0
-    complete: bool = True
+    problem: str = ""
 
     def __add__(self, other: Moved) -> Moved:
         return Moved(
             self.sent + other.sent,
             self.received + other.received,
-            self.complete and other.complete,
+            self.problem or other.problem,
         )
 
 
@@ -81,7 +84,9 @@ class Link:
     def pull(self, folder: Path) -> Moved:
         """Make the folder equal to the hangar's outbox of this aircraft, all but the blobs."""
         folder.mkdir(parents=True, exist_ok=True)
-        mirror = ["-rt", "-W", "--fsync", "--delete", "--exclude=/content/blobs", "--exclude=.*"]
+        # Times to the nanosecond: two manifests of one second and one size are not the same.
+        mirror = ["-rt", "-W", "--fsync", "--delete", "--modify-window=-1"]
+        mirror += ["--exclude=/content/blobs", "--exclude=.*"]
         return self._run([*mirror, "--chmod=D0755,F0644", f"{self.host}:./", f"{folder}/"])
 
     def fetch(self, hashes: Iterable[str], staging: Path) -> Moved:
@@ -116,17 +121,23 @@ class Link:
             command, input=stdin, capture_output=True, check=False, env={**_ENVIRONMENT}
         )
         said = done.stderr.decode(errors="replace").strip()[-2000:]
-        if done.returncode not in {0, *_INCOMPLETE_CODES}:
+        if done.returncode not in {0, _PARTIAL, _VANISHED}:
             raise self._error(done.returncode, said)
         sent, received = _SENT.search(done.stdout), _RECEIVED.search(done.stdout)
         return Moved(
             sent=int(sent[1]) if sent else 0,
             received=int(received[1]) if received else 0,
-            complete=done.returncode == 0,
+            problem=self._partial(said) if done.returncode == _PARTIAL else "",
+        )
+
+    def _partial(self, said: str) -> str:
+        return (
+            f"{self.host}: not every file came over: {_first(said)}. Mend what it names; the next "
+            "synchronisation sends the rest"
         )
 
     def _error(self, code: int, said: str) -> TransferError:
-        first = said.splitlines()[0] if said else "it said nothing"
+        first = _first(said)
         lines = said.splitlines()
         for refusal in _REFUSALS:
             for line in (line for line in lines if refusal in line):
@@ -144,6 +155,10 @@ class Link:
             f"{self.host}: rsync failed with {code}: {first}. See rsync(1), EXIT VALUES; a full "
             "disk here shows in `df`"
         )
+
+
+def _first(said: str) -> str:
+    return said.splitlines()[0] if said else "it said nothing"
 
 
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}

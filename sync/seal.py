@@ -30,7 +30,7 @@ from common.settings import Settings
 from sync import changeset, export, files
 from sync.capture import SENDS, spec
 
-__all__ = ["Sealed", "own_streams", "recover", "seal", "seal_all"]
+__all__ = ["Sealed", "own_streams", "seal", "seal_all"]
 
 ROWS = 20_000
 RAW_BYTES = 32 * 2**20
@@ -71,10 +71,9 @@ def seal_all(
     clock: Callable[[], datetime] = utc_now,
     at: Callable[[str], None] = _nothing,
 ) -> list[Sealed]:
-    """Finish what a crash left, then seal whatever changed, for every stream this host sends."""
+    """Seal whatever changed, for every stream this host sends."""
     sealed = []
     for stream in own_streams(settings.role):
-        recover(engine, settings, stream)
         sealed += seal(engine, settings, stream, clock=clock, at=at)
     return sealed
 
@@ -88,7 +87,9 @@ def seal(
     rows: int = ROWS,
     at: Callable[[str], None] = _nothing,
 ) -> list[Sealed]:
-    """Seal the stream's unclaimed changes into batches of at most `rows` keys; returns them.
+    """Finish what a crash left, then seal the stream's unclaimed changes; returns the new batches.
+
+    A batch has at most `rows` keys.
 
     Arguments: `at` is told each step (`claimed`, `written`, `committed`, `renamed`, `published`);
     tests kill there.
@@ -98,6 +99,8 @@ def seal(
     """
     made: list[Sealed] = []
     with _alone(engine, stream):
+        # Behind the same lock: no batch may follow one whose end is not known yet.
+        _recover(engine, settings, stream)
         while True:
             try:
                 batch = _seal_one(engine, settings, stream, clock(), rows, at)
@@ -109,30 +112,29 @@ def seal(
             made.append(batch)
 
 
-def recover(engine: Engine, settings: Settings, stream: str) -> None:
+def _recover(engine: Engine, settings: Settings, stream: str) -> None:
     """Bring the ledger and the outbox together after a crash; nothing to do is fine."""
-    with _alone(engine, stream):
-        with engine.connect() as connection:
-            left = connection.execute(
-                text(
-                    "select epoch, seq, sha256 from sync.batch "
-                    "where stream = :stream and state = 'sealed' order by seq"
-                ),
-                {"stream": stream},
-            ).all()
-        for batch in left:
-            written = _tmp_path(settings, stream, batch.seq)
-            final = files.sealed_path(settings, stream, batch.epoch, batch.seq)
-            if files.sha256_of(final) == batch.sha256:
-                files.fsync(final.parent)
-                _publish(engine, settings, stream, batch)
-            elif files.sha256_of(written) == batch.sha256:
-                files.move(written, final)
-                _publish(engine, settings, stream, batch)
-            else:
-                _unclaim(engine, stream, batch)
-        for orphan in files.tmp(settings).glob(f"{stream}-*.cs"):
-            orphan.unlink()
+    with engine.connect() as connection:
+        left = connection.execute(
+            text(
+                "select epoch, seq, sha256 from sync.batch "
+                "where stream = :stream and state = 'sealed' order by seq"
+            ),
+            {"stream": stream},
+        ).all()
+    for batch in left:
+        written = _tmp_path(settings, stream, batch.seq)
+        final = files.sealed_path(settings, stream, batch.epoch, batch.seq)
+        if files.sha256_of(final) == batch.sha256:
+            files.fsync(final.parent)
+            _publish(engine, settings, stream, batch)
+        elif files.sha256_of(written) == batch.sha256:
+            files.move(written, final)
+            _publish(engine, settings, stream, batch)
+        else:
+            _unclaim(engine, stream, batch)
+    for orphan in files.tmp(settings).glob(f"{stream}-*.cs"):
+        orphan.unlink()
 
 
 @contextmanager

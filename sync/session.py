@@ -81,19 +81,20 @@ def run(
         progress(f"sealed {report.sealed_rows} rows in {report.sealed_batches} change-sets")
         way = link or link_for(settings)
         try:
-            moved = _push(engine, settings, way, progress, clock())
-            report.pushed = True
-            moved += _pull(settings, way, progress)
+            pushed = _push(engine, settings, way, progress, clock())
+            report.pushed = not pushed.problem
+            pulled = _pull(settings, way, progress)
             outcome = apply_all(engine, settings, files.HANGAR)
             report.applied_batches, report.applied_rows = outcome.batches, outcome.rows
             progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
             received = content.receive(settings, way, progress, clock=clock)
-            moved += received.moved
         finally:
             way.close()
         report.content_files, report.content_version = received.files, received.version
+        moved = pushed + pulled + received.moved
         report.bytes_sent, report.bytes_received = moved.sent, moved.received
-        report.problems = outcome.problems + received.problems
+        unmoved = [part.problem for part in (pushed, pulled) if part.problem]
+        report.problems = unmoved + outcome.problems + received.problems
     report.seconds = time.monotonic() - began
     return report
 
@@ -134,6 +135,9 @@ def _push(
     if not waiting:
         return Moved()
     moved = link.push(files.outbox(settings))
+    if moved.problem:
+        # Which of them came is not known, so none counts as pushed: the next run sends the rest.
+        return moved
     with engine.begin() as connection:
         connection.execute(
             text(

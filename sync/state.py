@@ -10,7 +10,6 @@ from sqlalchemy import Engine, text
 from common.settings import Settings, node_name
 from sync import content, files
 from sync.apply import received_streams
-from sync.changeset import file_name
 from sync.manifest import BadManifest, load
 from sync.seal import own_streams
 
@@ -146,10 +145,10 @@ def _up_due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str
         applied = ack["seq"] if ack and ack["epoch"] == there.get("epoch") else 0
         # What was pushed and lies in the inbox is ours to apply, not theirs to send again.
         epoch8 = str(there.get("epoch", ""))[:8]
-        here = (
-            pushed and epoch8.isalnum() and (inbox / stream / epoch8 / file_name(sealed)).exists()
-        )
-        if sealed > applied and not here:
+        folder = inbox / stream / epoch8
+        here = {seq for seq, _ in files.change_sets(folder)} if epoch8.isalnum() else set()
+        wanted = range(applied + 1, sealed + 1)
+        if wanted and not (pushed and all(seq in here for seq in wanted)):
             return True
     return False
 

@@ -47,6 +47,7 @@ def switch(content: Path, complete: Iterable[Item]) -> bool:
     versions = content / "versions"
     building = versions / ".new"
     shutil.rmtree(building, ignore_errors=True)
+    files.make_folder(versions)
     (building / "items").mkdir(parents=True)
     for item in items:
         for file in item.files:

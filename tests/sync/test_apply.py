@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -41,6 +42,42 @@ def test_what_was_sealed_arrives_and_the_ledger_says_so(aircraft: End, hangar: E
     assert (outcome.batches, outcome.rows, outcome.problems) == (1, 4, [])
     assert ids(hangar) == ids(aircraft)
     assert scalar(hangar, "select rows from sync.applied") == 4
+
+
+def test_only_plain_files_in_plain_folders_are_change_sets(aircraft: End, hangar: End) -> None:
+    send(aircraft)
+    carry(aircraft, hangar)
+    (path,) = waiting(hangar)
+    elsewhere = hangar.settings.state_dir / "elsewhere" / path.name
+    elsewhere.parent.mkdir()
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    assert ingest(hangar).batches == 0
+    path.unlink()
+    os.mkfifo(path)  # opening it would wait for ever
+    assert ingest(hangar).batches == 0
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.symlink_to(elsewhere.parent)
+    assert ingest(hangar).batches == 0
+    path.parent.unlink()
+    elsewhere.parent.rename(path.parent)
+    assert ingest(hangar).batches == 1
+
+
+def test_a_database_that_is_busy_is_not_a_bad_row(aircraft: End, hangar: End) -> None:
+    send(aircraft)
+    carry(aircraft, hangar)
+    run(hangar, "alter role postgres set lock_timeout = '50ms'")
+    hangar.engine.dispose()
+    with hangar.engine.begin() as other:
+        other.execute(text("lock table usage_event in access exclusive mode"))
+        (problem,) = ingest(hangar).problems
+    run(hangar, "alter role postgres reset lock_timeout")
+    hangar.engine.dispose()
+    assert "could not take it now" in problem
+    assert "the next run tries again" in problem
+    assert ingest(hangar).problems == []
 
 
 def test_every_kind_of_value_arrives_as_it_was(hangar: End, aircraft: End) -> None:

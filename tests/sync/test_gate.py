@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from sync import files
 from sync.gate import Refusal, restricted
 
 TOP = Path(__file__).parents[2]
@@ -32,7 +35,7 @@ def knock(state: Path, asked: str | None, *arguments: str) -> subprocess.Complet
 def test_a_push_is_led_to_the_inbox_and_a_pull_to_the_outbox() -> None:
     push = restricted("EC-TAA", "rsync --server -tr . ./", "/s")
     pull = restricted("EC-TAA", "rsync --server --sender -tr . ./", "/s")
-    assert push == ["/usr/bin/rrsync", "-wo", "-no-del", "/s/sync/inbox/EC-TAA"]
+    assert push == ["/usr/bin/rrsync", "-wo", "-no-del", "-munge", "/s/sync/inbox/EC-TAA"]
     assert pull == ["/usr/bin/rrsync", "-ro", "/s/sync/outbox/EC-TAA"]
 
 
@@ -66,21 +69,77 @@ def test_a_refusal_is_one_sentence_and_an_exit_code(tmp_path: Path) -> None:
     assert not (tmp_path / "sync").exists()
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "rsync --server --sender -tr . ../EC-TAB/",
-        "rsync --server --sender -tr . /etc/passwd",
-        "rsync --server -tr --delete . ./",
-    ],
-)
-def test_paths_outside_and_deletion_are_refused_behind_the_gate(tmp_path: Path, asked: str) -> None:
-    for name in ("EC-TAA", "EC-TAB"):
-        (tmp_path / "sync" / "outbox" / name).mkdir(parents=True)
-    (tmp_path / "sync" / "outbox" / "EC-TAB" / "secret").write_text("secret")
-    done = knock(tmp_path, asked, "EC-TAA")
+@dataclass(frozen=True)
+class Thief:
+    """Whoever holds the keys of EC-TAA: a real rsync at one end, the gate at the other."""
+
+    state: Path
+    own: Path
+
+    def rsync(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        ssh = [sys.executable, str(Path(__file__).with_name("fake_ssh.py"))]
+        shell = shlex.join([*ssh, str(self.state), "EC-TAA", "0"])
+        return subprocess.run(
+            ["rsync", "-rt", "-e", shell, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def thief(tmp_path: Path) -> Thief:
+    """A hangar with two aircraft; each has a file in its inbox and in its outbox."""
+    for folder in ("inbox", "outbox"):
+        for name in ("EC-TAA", "EC-TAB"):
+            (tmp_path / "sync" / folder / name).mkdir(parents=True)
+            (tmp_path / "sync" / folder / name / "letter").write_text(f"{folder} of {name}")
+    own = tmp_path / "own"
+    own.mkdir()
+    return Thief(tmp_path, own)
+
+
+def test_an_aircraft_reads_its_own_outbox(thief: Thief) -> None:
+    assert thief.rsync("hangar:./", f"{thief.own}/").returncode == 0
+    assert (thief.own / "letter").read_text() == "outbox of EC-TAA"
+
+
+@pytest.mark.parametrize("path", ["../EC-TAB/", "./../EC-TAB/letter", "../../inbox/EC-TAA/"])
+def test_an_aircraft_reads_nothing_else(thief: Thief, path: str) -> None:
+    done = thief.rsync(f"hangar:{path}", f"{thief.own}/")
     assert done.returncode != 0
-    assert "secret" not in done.stdout
+    assert "rrsync" in done.stderr
+    assert list(thief.own.iterdir()) == []
+
+
+def test_an_absolute_path_is_one_below_its_own_outbox(thief: Thief) -> None:
+    secret = thief.state / "secret"
+    secret.write_text("secret")
+    assert thief.rsync(f"hangar:{secret}", f"{thief.own}/").returncode != 0
+    assert thief.rsync("hangar:/letter", f"{thief.own}/").returncode == 0
+    assert (thief.own / "letter").read_text() == "outbox of EC-TAA"
+
+
+def test_an_aircraft_writes_its_own_inbox_and_removes_nothing(thief: Thief) -> None:
+    (thief.own / "news").write_text("new")
+    inbox = thief.state / "sync" / "inbox"
+    assert thief.rsync(f"{thief.own}/", "hangar:./").returncode == 0
+    assert (inbox / "EC-TAA" / "news").read_text() == "new"
+    assert thief.rsync(f"{thief.own}/", "hangar:../EC-TAB/").returncode != 0
+    refused = thief.rsync("--delete", f"{thief.own}/", "hangar:./")
+    assert refused.returncode != 0
+    assert "option --delete has been disabled" in refused.stderr
+    assert (inbox / "EC-TAA" / "letter").exists()
+    assert [path.name for path in (inbox / "EC-TAB").iterdir()] == ["letter"]
+
+
+def test_a_link_that_is_pushed_leads_nowhere(thief: Thief) -> None:
+    (thief.own / "out").symlink_to("../../outbox/EC-TAB")
+    assert thief.rsync("-l", f"{thief.own}/", "hangar:./").returncode == 0
+    pushed = thief.state / "sync" / "inbox" / "EC-TAA" / "out"
+    assert pushed.is_symlink()
+    assert not pushed.exists()
+    assert [*files.epoch_folders(pushed), *files.epoch_folders(pushed.parent)] == []
 
 
 def test_the_gate_loads_nothing_but_the_standard_library() -> None:

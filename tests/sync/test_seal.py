@@ -97,6 +97,18 @@ def test_rows_too_large_for_one_batch_go_in_several(
     assert sent_keys(aircraft) == ids(aircraft)
 
 
+def test_no_batch_follows_one_that_a_crash_left_unfinished(aircraft: End) -> None:
+    add_events(aircraft, 5)
+    with pytest.raises(PowerCut):
+        seal.seal(aircraft.engine, aircraft.settings, "use", at=cut_at("committed"))
+    add_events(aircraft, 2)
+    # Whoever seals next finishes it first, also when it comes right behind the one that died.
+    (batch,) = seal.seal(aircraft.engine, aircraft.settings, "use")
+    assert batch.seq == 2
+    assert [header.seq for header in sealed_files(aircraft)] == [1, 2]
+    assert sent_keys(aircraft) == ids(aircraft)
+
+
 @pytest.mark.parametrize("step", ["claimed", "written", "committed", "renamed", "published"])
 def test_killed_at_any_step_the_next_run_sends_every_row_once(aircraft: End, step: str) -> None:
     add_events(aircraft, 5)

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from common import users
 from common.database import session as database_session
-from sync import ack, files, publish, session, state, tree
+from sync import ack, files, publish, seal, session, state, tree
 from sync import hangar as hangar_side
 from sync.rsync import Link, Moved, Refused, TransferError
 from tests.sync.ends import End, PowerCut, add_events, ids, link_to, run, scalar
@@ -140,6 +140,64 @@ def test_a_change_set_spoilt_at_the_hangar_is_sent_again(aircraft: End, hangar: 
     assert "up" in beat(aircraft, hangar)
     assert synchronise(aircraft, hangar).problems == []
     assert ids(hangar) == ids(aircraft)
+
+
+def test_a_change_set_removed_in_the_middle_is_asked_for_again(aircraft: End, hangar: End) -> None:
+    for _ in range(3):
+        add_events(aircraft, 2)
+        seal.seal_all(aircraft.engine, aircraft.settings)
+    link = link_to(hangar, "EC-TAA")
+    session.run(aircraft.settings, aircraft.engine, link=link)
+    assert "up" not in beat(aircraft, hangar)
+    (middle,) = files.inbox(hangar.settings, "EC-TAA").rglob("000000000002.cs")
+    middle.unlink()
+    assert "up" in beat(aircraft, hangar)
+    assert synchronise(aircraft, hangar).problems == []
+    assert ids(hangar) == ids(aircraft)
+
+
+def test_what_did_not_come_over_is_said_and_does_not_count_as_pushed(
+    aircraft: End, hangar: End
+) -> None:
+    add_events(aircraft, 2)
+    seal.seal_all(aircraft.engine, aircraft.settings)
+    run(hangar, "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')")
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    link = link_to(hangar, "EC-TAA")
+    inbox = files.inbox(hangar.settings, "EC-TAA")
+    # A folder where the change-set belongs, and rsync does not remove what is in it.
+    (epoch,) = (files.outbox(aircraft.settings) / "use").iterdir()
+    in_the_way = inbox / "use" / epoch.name / "000000000001.cs" / "something"
+    in_the_way.mkdir(parents=True)
+    report = session.run(aircraft.settings, aircraft.engine, link=link)
+    assert (report.pushed, report.applied_rows) == (False, 1)
+    assert "not every file came over: could not make way" in report.problems[0]
+    said = state.local_state(aircraft.engine, aircraft.settings)
+    assert not said["pushed"]
+    assert "up" in beat(aircraft, hangar)
+    in_the_way.rmdir()
+    assert synchronise(aircraft, hangar).problems == []
+    assert ids(hangar) == ids(aircraft)
+
+
+def test_a_manifest_that_says_the_same_is_not_fetched_again(aircraft: End, hangar: End) -> None:
+    link = link_to(hangar, "EC-TAA")
+    session.run(aircraft.settings, aircraft.engine, link=link)
+    offered = hangar.settings.sync_dir / "outbox" / "EC-TAA" / "content" / "manifest.json"
+    before = offered.stat()
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    assert offered.stat() == before
+
+
+def test_a_manifest_of_the_same_second_and_size_is_another_one(aircraft: End, hangar: End) -> None:
+    link = link_to(hangar, "EC-TAA")
+    offered = hangar.settings.sync_dir / "outbox" / "EC-TAA" / "content" / "manifest.json"
+    here = aircraft.settings.sync_dir / "inbox" / "hangar" / "content" / "manifest.json"
+    for nanoseconds, text_now in ((10**18 + 1, b"one"), (10**18 + 2, b"two")):
+        files.write_durably(offered, text_now)
+        os.utime(offered, ns=(nanoseconds, nanoseconds))
+        link.pull(here.parents[1])
+        assert here.read_bytes() == text_now
 
 
 def test_two_aircraft_with_one_user_agree_whoever_lands_first(
