@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,7 +77,7 @@ def register(
         "email": email,
         "name": name,
         "language": language,
-        "password_hash": generate_password_hash(password, method="scrypt"),
+        "password_hash": _hashed(password),
     }
     edit(session, user_id, changes, aircraft, clock)
     return user_id
@@ -132,10 +133,23 @@ def find(session: Session, email: str) -> User | None:
 def verify_password(user: User | None, password: str) -> bool:
     """Say whether the password is the user's; takes as long for a user that does not exist."""
     if user is None or not user.password_hash:
-        check_password_hash(_NOBODY, password)
+        _matches(_NOBODY, password)
         return False
-    return check_password_hash(user.password_hash, password)
+    return _matches(user.password_hash, password)
 
 
 # The hash of nothing anybody can type: it only makes a wrong address as slow as a wrong password.
 _NOBODY = "scrypt:32768:8:1$nobody$" + "0" * 128
+# Each hash takes 32 MiB while it is made. A cabin that logs in at once would need more than the process
+# may have, so whoever comes third waits: it is a tenth of a second.
+_HASHING = threading.BoundedSemaphore(2)
+
+
+def _hashed(password: str) -> str:
+    with _HASHING:
+        return generate_password_hash(password, method="scrypt")
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    with _HASHING:
+        return check_password_hash(password_hash, password)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from common.schema import Base
 from sync import changeset
@@ -35,7 +36,10 @@ class Export:
 
 
 def rows(connection: Connection, model: type[Base]) -> Export:
-    """Return the model's claimed rows in the order of their keys."""
+    """Return the model's claimed rows in the order of their keys.
+
+    Raises `DBAPIError` when the database cannot give them.
+    """
     name = model.__tablename__
     columns = tuple(column.name for column in model.__table__.columns)
     chosen = ", ".join(f't."{column}"' for column in columns)
@@ -59,9 +63,12 @@ def rows(connection: Connection, model: type[Base]) -> Export:
 def _copy_out(connection: Connection, query: str) -> bytes:
     out = io.BytesIO()
     cursor: Any = connection.connection.cursor()
-    # What COPY prints must not depend on a session's habits.
-    cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
-    cursor.copy_expert(f"copy ({query}) to stdout", out)
+    try:
+        # What COPY prints must not depend on a session's habits.
+        cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
+        cursor.copy_expert(f"copy ({query}) to stdout", out)
+    except cursor.connection.Error as error:
+        raise DBAPIError(f"copy ({query})", None, error) from error
     return out.getvalue()
 
 

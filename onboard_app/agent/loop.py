@@ -89,10 +89,9 @@ class Agent:
                 self._acks = acks
             except Exception as error:  # a database that is away comes back, and so do the acks
                 log.error("could not take the hangar's acknowledgements: %s", error)
-        now = self._clock()
-        if not reply.due:
-            self._hold = self._hold.cleared()
-        elif self._hold.over(now) and not self._syncs.running and self._syncs.start():
+        now, self._hold = self._clock(), self._hold.heard(reply.due)
+        free = self._hold.over(now) and not self._syncs.running
+        if reply.due and free and self._syncs.start():
             log.info("synchronising, due: %s", ", ".join(reply.due))
             self._hold = self._hold.started(now, self._interval_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 LONGEST_WAIT_S = 30.0
@@ -35,21 +36,28 @@ def wait_s(interval_s: float, failures: int, chance: float) -> float:
 class Hold:
     """Keeps a synchronisation that does not help from being started every five seconds.
 
-    The first one that is due starts at once. If the same is still due after it, the next waits, and
-    twice as long each time.
+    The first one that is due starts at once. While the same stays due after it, as it does when it
+    failed, and as `up` does while passengers are busy, the next waits, and twice as long each time.
+    What becomes due beside it, or anew, waits for none of that.
     """
 
+    due: frozenset[str] = frozenset()
     tries: int = 0
     until: float = 0.0
+
+    def heard(self, due: Collection[str]) -> Hold:
+        """After the hangar said what is due; the hold goes on only if all of that was due before.
+
+        >>> Hold().heard(["up"]).started(0, 5).heard(["up", "content"]).over(1)
+        True
+        """
+        things = frozenset(due)
+        return replace(self, due=things) if things <= self.due else Hold(due=things)
 
     def started(self, now: float, interval_s: float) -> Hold:
         """After a synchronisation was started at `now` (monotonic seconds)."""
         pause = min(LONGEST_HOLD_S, interval_s * 2.0**self.tries)
         return replace(self, tries=min(self.tries + 1, 10), until=now + pause)
-
-    def cleared(self) -> Hold:
-        """After nothing was due any more."""
-        return Hold()
 
     def over(self, now: float) -> bool:
         """Whether the next one may start."""

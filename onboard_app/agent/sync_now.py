@@ -9,6 +9,7 @@ When it fails the last line is {"result": null, "error": {"code": …, "message"
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -23,6 +24,8 @@ ASK_AGAIN_S = 1.0
 WAIT_AT_MOST_S = 1800.0
 
 Progress = Callable[[str], None]
+
+log = logging.getLogger(__name__)
 
 
 class Lines:
@@ -77,6 +80,9 @@ def sync_now(
         return _failed(lines, FAILED, "database", error)
     except OSError as error:
         return _failed(lines, FAILED, "system", error)
+    except Exception as error:  # whoever called waits for the last line, whatever happened
+        log.error("the synchronisation broke off", exc_info=error)
+        return _failed(lines, FAILED, "internal", f"{type(error).__name__}: {error}")
     result = asdict(report)
     if report.problems:
         problem = {"code": "incomplete", "message": "; ".join(report.problems)}
@@ -105,6 +111,6 @@ def _when_free(
             sleep(ASK_AGAIN_S)
 
 
-def _failed(lines: Lines, status: int, code: str, error: Exception) -> int:
+def _failed(lines: Lines, status: int, code: str, error: object) -> int:
     lines.say(result=None, error={"code": code, "message": str(error)[:2000]})
     return status

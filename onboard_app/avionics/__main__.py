@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
@@ -13,12 +14,13 @@ import serial
 from common.clock import utc_now
 from common.logging import configure
 from common.settings import Settings
-from onboard_app.avionics.bus import Bus
+from onboard_app.avionics.bus import NOT_OURS, Bus
 from onboard_app.avionics.store import RedisStore, Store, Unreachable
 
 PUBLISH_EVERY_S = 0.3
 READ_FOR_S = 0.1
 REOPEN_AFTER_S = 1.0
+TELL_LOST_EVERY_S = 60.0
 
 log = logging.getLogger("onboard_app.avionics")
 
@@ -40,7 +42,10 @@ def open_port(settings: Settings) -> Port:
         serial.SerialException: the port is not there, or somebody else has it.
     """
     port = serial.serial_for_url(
-        settings.serial_port, baudrate=settings.serial_baud, timeout=READ_FOR_S
+        settings.serial_port,
+        baudrate=settings.serial_baud,
+        timeout=READ_FOR_S,
+        exclusive=True,
     )
     # What waited in the driver's buffer is of unknown age, and age is what we judge by.
     port.reset_input_buffer()
@@ -58,11 +63,13 @@ class Reader:
         clock: Callable[[], float] = time.monotonic,
         utc: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.bus = Bus()
+        self.bus = Bus.resumed(store)
         self._opened, self._store, self._clock, self._utc = opened, store, clock, utc
         self._port: Port | None = None
         self._published = self._tried = -float("inf")
         self._troubles: set[str] = set()
+        self._lost: Counter[str] = Counter()
+        self._told = clock()
 
     def turn(self) -> bool:
         """Does one round; False when there was no port to wait at."""
@@ -78,6 +85,8 @@ class Reader:
         now = self._clock()
         if now - self._published >= PUBLISH_EVERY_S:
             self._publish(now)
+        if now - self._told >= TELL_LOST_EVERY_S:
+            self._tell_lost(now)
         return self._port is not None
 
     def _reopen(self) -> Port | None:
@@ -99,6 +108,15 @@ class Reader:
             self._over("store")
         except Unreachable as error:
             self._trouble("store", f"{error}; the flight reads as unknown until it is back")
+
+    def _tell_lost(self, now: float) -> None:
+        # A noisy line costs readings long before it costs all of them.
+        lost = self.bus.lost()
+        new, self._lost, self._told = lost - self._lost, lost, now
+        # What the bus carries for others is not noise, only worth knowing beside it.
+        if set(new) - {NOT_OURS}:
+            told = ", ".join(f"{count} {what}" for what, count in new.items())
+            log.warning("the bus is noisy, lost in the last minute: %s", told)
 
     def _trouble(self, what: str, message: str) -> None:
         # Once per trouble: this loop turns ten times a second.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from onboard_app.avionics import discretes, framing
 from onboard_app.avionics.framing import Framer
-from onboard_app.avionics.phase import Memory, step
+from onboard_app.avionics.phase import Memory, Phase, step
 from onboard_app.avionics.snapshot import Track, extend_track, facts, position, snapshot
 from onboard_app.avionics.state import State
 from onboard_app.avionics.store import (
@@ -17,8 +18,11 @@ from onboard_app.avionics.store import (
     TRACK_KEY,
     TRACK_LIVES_MS,
     Store,
+    read_track,
 )
 from onboard_app.avionics.words import Decoder
+
+NOT_OURS = "words of labels that are not ours"
 
 
 @dataclass
@@ -30,6 +34,12 @@ class Bus:
     state: State = field(default_factory=State)
     memory: Memory = field(default_factory=Memory)
     track: Track = ()
+    landed: bool = False  # on the ground, or was there and has not been seen aloft since
+
+    @classmethod
+    def resumed(cls, store: Store) -> Bus:
+        """A bus that goes on with the track in the store: the process may start anew aloft."""
+        return cls(track=tuple(read_track(store)))
 
     def receive(self, data: bytes, now: float) -> None:
         """Takes bytes as they came from the port."""
@@ -44,11 +54,29 @@ class Bus:
                     self.decoder.bad += 1
 
     def look(self, now: float) -> None:
-        """Judges the phase and extends the track."""
-        before = self.memory.phase
+        """Judges the phase and extends the track, which begins anew at each take-off.
+
+        A take-off may be hidden: where a sign was missing on the runway the phase goes from the ground
+        through unknown into the air.
+        """
         self.memory = step(self.memory, facts(self.state, now))
-        here = position(self.state, now)
-        self.track = extend_track(self.track, before, self.memory.phase, here)
+        phase = self.memory.phase
+        if phase is Phase.GROUND:
+            self.landed = True
+        elif self.landed and phase is not Phase.UNKNOWN:
+            self.landed, self.track = False, ()
+        self.track = extend_track(self.track, phase, position(self.state, now))
+
+    def lost(self) -> Counter[str]:
+        """What came since the start and gave no reading."""
+        return Counter(
+            {
+                "frames with a wrong CRC": self.framer.bad,
+                "bytes outside of frames": self.framer.skipped,
+                "bad words": self.decoder.bad,
+                NOT_OURS: self.decoder.unknown,
+            }
+        )
 
     def publish(self, store: Store, now: float, at: datetime) -> None:
         """Writes the snapshot and the track.

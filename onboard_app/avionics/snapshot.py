@@ -65,15 +65,11 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def extend_track(
-    track: Track, before: Phase, now: Phase, here: tuple[float, float] | None
-) -> Track:
-    """The track flown so far, a point every two miles, begun anew at each take-off.
+def extend_track(track: Track, now: Phase, here: tuple[float, float] | None) -> Track:
+    """The track flown so far, a point every two miles.
 
     It stays after landing, so that the page at the gate still shows the flight.
     """
-    if before is Phase.GROUND and now is Phase.CLIMB:
-        track = ()
     if here is None or now is Phase.GROUND:
         return track
     point = (round(here[0], 3), round(here[1], 3))

@@ -22,8 +22,13 @@ UNKNOWN: Mapping[str, Any] = {
     "heading_deg": None,
     "mach": None,
     "outside_temperature_c": None,
+    "pitch_deg": None,
+    "roll_deg": None,
+    "wind_speed_kt": None,
+    "wind_direction_deg": None,
     "flight": None,
     "valid": {},
+    "discretes": None,
 }
 
 

@@ -17,6 +17,8 @@ from common.schema import Asset, Item
 from onboard_app.content.library import Complete
 
 PAGES = {"film": "film", "newspaper": "paper"}
+# The hangar names a page's image after the page and the number of all, `003-of-024.jpg`.
+OF_ALL = re.compile(r"-of-(\d+)\.\w+$")
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,10 @@ class Wanted:
     """What somebody asks for; None is "any".
 
     An item without destinations is for all of them. One with destinations is shown only to whoever
-    asks for one of these: without knowing where we fly to, it is not for us. The same goes for
-    airlines, where the aircraft knows its own.
+    asks for one of these: without knowing where we fly to, it is not for us. The bus does not say
+    where: only who asks with `?destination=TLS`, of the API or of the home page, is shown it. The
+    same goes for airlines, where the aircraft knows its own. Whoever asks for a region's language,
+    `es-MX`, is content with the language itself, `es`.
     """
 
     airline: str
@@ -49,6 +53,7 @@ class Offer:
     stream: str | None
     document: str | None
     pages: tuple[str, ...]
+    page_count: int
 
     def json(self) -> dict[str, Any]:
         """The offer as the API gives it."""
@@ -87,7 +92,10 @@ def offers(
     if wanted.kind:
         chosen = chosen.where(Item.kind == wanted.kind)
     if wanted.language:
-        chosen = chosen.where(_for(Item.languages, wanted.language))
+        base = wanted.language.split("-")[0]
+        chosen = chosen.where(
+            or_(_for(Item.languages, wanted.language), _for(Item.languages, base))
+        )
     chosen = chosen.order_by(Item.priority, Item.updated_at.desc(), Item.id)
     items = [item for item in session.scalars(chosen) if item.id in complete]
     if wanted.text:
@@ -160,6 +168,7 @@ def shape(item: Item, assets: Iterable[Asset], languages: Sequence[str]) -> Offe
         stream=address(_playlist(by_role.get("hls", ()))),
         document=address(next(iter(by_role.get("document", ())), None)),
         pages=tuple(f"/media/{item.id}/{quote(path)}" for path in pages),
+        page_count=_count(pages),
     )
 
 
@@ -173,6 +182,12 @@ def _playlist(paths: Iterable[str]) -> str | None:
 def _by_number(path: str) -> list[tuple[int, str]]:
     """Sorts page-2 before page-10."""
     return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", path)]
+
+
+def _count(pages: Sequence[str]) -> int:
+    """How many pages the document has, which may be more than there are images of."""
+    told = [int(found[1]) for page in pages if (found := OF_ALL.search(page))]
+    return max([len(pages), *told])
 
 
 def spoken(texts: Mapping[str, str], languages: Sequence[str]) -> str:

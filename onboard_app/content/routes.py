@@ -9,12 +9,11 @@ from onboard_app.content import catalogue
 from onboard_app.content.catalogue import Wanted
 from onboard_app.web import language
 from onboard_app.web.errors import missing
-from onboard_app.web.input import LANGUAGE, PRINTABLE, argument, key
+from onboard_app.web.input import LANGUAGE, PRINTABLE, argument, code, key
 from onboard_app.web.services import services, session
 
 blueprint = Blueprint("content", __name__, url_prefix="/api/v1/content")
 
-CODE = r"[A-Za-z0-9]{2,4}"
 # The catalogue changes when the aircraft synchronises or an offer begins or ends: nginx may answer
 # for some seconds, per address and language.
 CACHED = "public, max-age=5"
@@ -25,10 +24,10 @@ def items() -> ResponseReturnValue:
     """What is on: ?kind= &language= &destination= &airline= &q="""
     here = services()
     wanted = Wanted(
-        airline=(argument("airline", CODE) or here.settings.airline).upper(),
+        airline=code("airline") or here.settings.airline,
         kind=argument("kind", "film|newspaper"),
         language=argument("language", LANGUAGE),
-        destination=(argument("destination", CODE) or "").upper() or None,
+        destination=code("destination"),
         text=argument("q", PRINTABLE.pattern, longest=80),
     )
     found = catalogue.offers(
@@ -39,13 +38,13 @@ def items() -> ResponseReturnValue:
 
 @blueprint.get("/<item_id>")
 def item(item_id: str) -> ResponseReturnValue:
-    """One item, with the addresses of its files."""
+    """One item, with the addresses of its files: ?airline="""
     here = services()
     found = catalogue.offer(
         session(),
         here.library.complete(),
         key(item_id),
-        here.settings.airline,
+        code("airline") or here.settings.airline,
         language.preferred(),
         here.clock(),
     )

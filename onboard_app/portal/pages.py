@@ -15,6 +15,7 @@ from onboard_app.flightinfo.map import Drawing, draw
 from onboard_app.web import identity, language
 from onboard_app.web.bundle import bundle
 from onboard_app.web.errors import Refused
+from onboard_app.web.input import code
 from onboard_app.web.services import services, session
 
 FEET_IN_METRES = 0.3048
@@ -82,12 +83,12 @@ def map_drawing() -> Drawing | None:
 
 
 def offers() -> dict[str, list[Offer]]:
-    """What is on, by kind."""
+    """What is on, by kind: ?destination="""
     here = services()
     found = catalogue.offers(
         session(),
         here.library.complete(),
-        Wanted(airline=here.settings.airline),
+        Wanted(airline=here.settings.airline, destination=code("destination")),
         language.preferred(),
         here.clock(),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request
+import logging
+
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
 
 from onboard_app.avionics.store import read_state
 from onboard_app.portal import forms, pages
@@ -13,10 +16,12 @@ from onboard_app.surveys.routes import take
 from onboard_app.users import accounts
 from onboard_app.web import identity, language
 from onboard_app.web.errors import Refused, missing
-from onboard_app.web.input import key
+from onboard_app.web.input import code, key
 from onboard_app.web.services import services, session
 
 blueprint = Blueprint("portal", __name__)
+
+log = logging.getLogger(__name__)
 
 
 @blueprint.after_request
@@ -31,7 +36,9 @@ def home() -> ResponseReturnValue:
     """What is on and where we are."""
     shelves = pages.offers()
     surveys = answers.unanswered(session(), language.preferred(), identity.user_id())
-    _seen(Event("view"))
+    # A page that draws itself anew was opened once, however long it lies there.
+    if "again" not in request.args:
+        _seen(Event("view"))
     return render_template(
         "home.html",
         films=shelves["film"],
@@ -39,6 +46,7 @@ def home() -> ResponseReturnValue:
         survey=surveys[0] if surveys else None,
         flight=pages.flight(),
         map=pages.map_drawing(),
+        again=url_for("portal.home", again=1, destination=code("destination")),
     )
 
 
@@ -129,11 +137,19 @@ def _question(survey_id: str) -> answers.Question:
 
 
 def _seen(event: Event) -> None:
-    """Keeps a page view, unless the browser only looked ahead."""
+    """Keeps a page view, unless the browser only looked ahead.
+
+    One that cannot be kept, on a full disk, is no reason not to show the page: what is drawn after
+    this reads in a transaction of its own.
+    """
     if "prefetch" in request.headers.get("Sec-Purpose", ""):
         return
     event = Event(event.kind, event.item_id, identity.user_id())
     given = services()
     flight = read_state(given.store)["flight"]
-    record(session(), event, given.settings.node, flight, given.clock())
-    session().commit()
+    try:
+        record(session(), event, given.settings.node, flight, given.clock())
+        session().commit()
+    except SQLAlchemyError as error:
+        log.error("a page view is not kept: %s", error)
+        session().rollback()

@@ -15,6 +15,7 @@ from onboard_app.web.errors import Refused
 
 LARGEST_BODY = 16 * 1024
 LANGUAGE = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$"
+CODE = r"[A-Za-z0-9]{2,4}"
 # NUL cannot be stored by the database; the other control characters have no place in a name.
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
 
@@ -103,6 +104,12 @@ def argument(name: str, pattern: str, longest: int = 40) -> str | None:
     if len(value) > longest or not re.fullmatch(pattern, value):
         raise Refused(422, "invalid", f"{name}: {value[:40]!r} is not a valid value.")
     return value
+
+
+def code(name: str) -> str | None:
+    """A query parameter that names an airline or an airport, in capitals; raises `Refused` 422."""
+    value = argument(name, CODE)
+    return value.upper() if value else None
 
 
 def key(text: str) -> UUID | None:

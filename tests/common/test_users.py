@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
@@ -40,6 +41,35 @@ def test_a_registered_user_is_known_at_once_by_address_in_any_case(
         assert not users.verify_password(user, "wrong")
         assert not users.verify_password(None, "correct horse")
         assert "scrypt" not in repr(user)
+
+
+def test_two_passwords_are_hashed_at_a_time_however_many_passengers_come(
+    engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each hash takes 32 MiB, and a process that has eight threads may not have that eight times."""
+    begun, go, seen = threading.Semaphore(0), threading.Event(), []
+
+    def check(stored: str, password: str) -> bool:
+        begun.release()
+        return go.wait(5)
+
+    def make(password: str, method: str) -> str:
+        others = [
+            threading.Thread(target=users.verify_password, args=(None, password)) for _ in range(2)
+        ]
+        for other in others:
+            other.start()
+        seen.extend([begun.acquire(timeout=5), begun.acquire(timeout=0.05)])
+        go.set()
+        for other in others:
+            other.join()
+        return "scrypt:"
+
+    monkeypatch.setattr(users, "check_password_hash", check)
+    monkeypatch.setattr(users, "generate_password_hash", make)
+    with session(engine) as database:
+        register(database, clock)
+    assert seen == [True, False], "one beside the one that registers, and no more"
 
 
 def test_an_address_is_registered_once(engine: Engine, clock: Clock) -> None:

@@ -69,13 +69,13 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-FILM_FILES = (("poster", "poster.webp"), ("hls", "hls/360p.m3u8"), ("hls", "hls/master.m3u8"))
+FILM_FILES = (("poster", "poster.jpg"), ("hls", "hls/360p.m3u8"), ("hls", "hls/master.m3u8"))
 PAPER_FILES = (
-    ("poster", "poster.webp"),
+    ("poster", "poster.jpg"),
     ("document", "paper.pdf"),
-    ("page", "pages/10.webp"),
-    ("page", "pages/2.webp"),
-    ("page", "pages/1.webp"),
+    ("page", "pages/10.jpg"),
+    ("page", "pages/2.jpg"),
+    ("page", "pages/1.jpg"),
 )
 
 

@@ -30,7 +30,7 @@ def test_an_item_comes_with_the_addresses_of_its_files(client, hangar):
         "summary": "A rabbit.",
         "languages": ["en"],
         "url": f"/film/{film}",
-        "poster": f"/media/{film}/poster.webp",
+        "poster": f"/media/{film}/poster.jpg",
         "stream": f"/media/{film}/hls/master.m3u8",
         "document": None,
         "pages": [],
@@ -38,9 +38,9 @@ def test_an_item_comes_with_the_addresses_of_its_files(client, hangar):
     assert found[str(paper)]["url"] == f"/paper/{paper}"
     assert found[str(paper)]["document"] == f"/media/{paper}/paper.pdf"
     assert [page.rsplit("/", 1)[1] for page in found[str(paper)]["pages"]] == [
-        "1.webp",
-        "2.webp",
-        "10.webp",
+        "1.jpg",
+        "2.jpg",
+        "10.jpg",
     ]
 
 
@@ -54,7 +54,7 @@ def test_it_appears_as_soon_as_its_files_are(client, hangar):
     hangar.item(title="First")
     hangar.item(title="Second", files=[], complete=False)
     assert titles(client) == ["First"]
-    hangar.complete[str(hangar.item(title="Third", complete=False))] = ["poster.webp"]
+    hangar.complete[str(hangar.item(title="Third", complete=False))] = ["poster.jpg"]
     hangar.write()
     assert set(titles(client)) == {"First", "Third"}
 
@@ -95,6 +95,7 @@ def test_kind_language_and_text_narrow_the_choice(client, hangar):
     hangar.item("newspaper", "El Diario", languages=["es"])
     assert set(titles(client, "?kind=film")) == {"English film", "Silent film"}
     assert set(titles(client, "?language=es")) == {"El Diario", "Silent film"}
+    assert set(titles(client, "?language=es-ES")) == {"El Diario", "Silent film"}
     assert titles(client, "?q=DIAR") == ["El Diario"]
     assert titles(client, "?q=%25") == [], "a percent sign is just a character"
 
@@ -105,6 +106,7 @@ def test_what_is_for_another_airline_is_not_offered(client, hangar):
     assert titles(client) == ["Ours"]
     assert set(titles(client, "?airline=xx")) == {"Theirs", "Ours"}
     assert client.get(f"/api/v1/content/{other}").status_code == 404
+    assert client.get(f"/api/v1/content/{other}?airline=xx").json["title"] == "Theirs"
 
 
 def test_what_is_for_a_destination_waits_until_it_is_asked_for(client, hangar):
@@ -141,9 +143,12 @@ def test_a_filter_that_cannot_be_is_refused_by_name(client, query):
 
 
 def test_an_id_that_is_none_is_not_aboard(client):
-    answer = client.get("/api/v1/content/../../etc/passwd")
+    answer = client.get("/api/v1/content/x")
     assert answer.status_code == 404
-    assert set(answer.json["error"]) == {"code", "message"}
+    assert answer.json["error"] == {
+        "code": "not_found",
+        "message": "There is no such item aboard.",
+    }
 
 
 def test_the_list_costs_two_statements_however_long_it_is(client, hangar):

@@ -32,6 +32,19 @@ def test_a_dead_avionics_reads_as_unknown(client, fly, store):
 
 
 @pytest.mark.postgres
+def test_the_fields_are_the_same_whatever_is_known_and_none_of_them_is_the_boxs(client, fly):
+    nothing = client.get("/api/v1/flightinfo").json
+    assert nothing.pop("phase") == "unknown"
+    assert len(nothing) == 12
+    assert set(nothing.values()) == {None}
+    fly(phase="cruise", pitch_deg=2.0, discretes={"ALERT": True}, valid={"pitch": True})
+    known = client.get("/api/v1/flightinfo").json
+    assert set(known) == {"phase", *nothing}
+    assert known["pitch_deg"] == 2.0
+    assert not {"discretes", "valid"} & set(known)
+
+
+@pytest.mark.postgres
 def test_a_store_that_is_away_reads_as_unknown(client, store):
     store.away = True
     assert client.get("/api/v1/flightinfo").json["phase"] == "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from common.schema import SurveyAnswer, UsageEvent
 from onboard_app.web.bundle import PACKAGE
@@ -89,6 +91,55 @@ def test_opening_is_counted_with_the_item(client, hangar):
     ]
 
 
+@pytest.fixture
+def full_disk(engine):
+    """The database reads as always and has no room for what passengers do."""
+    refuse = "create trigger full_disk before insert or update on {} execute function full_disk()"
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "create function full_disk() returns trigger language plpgsql as $$ begin "
+                "raise exception 'No space left on device' using errcode = '53100'; end $$"
+            )
+        )
+        for table in ("usage_event", "token"):
+            connection.execute(text(refuse.format(table)))
+    yield
+    with engine.begin() as connection:
+        connection.execute(text("drop function full_disk cascade"))
+
+
+def test_on_a_full_disk_nothing_is_counted_and_everything_is_shown(
+    client, hangar, clock, passenger, full_disk, caplog
+):
+    film = hangar.item("film", "Big Buck Bunny")
+    clock.advance(minutes=6)
+    for address in ("/", f"/film/{film}"):
+        page = client.get(address, headers=passenger)
+        assert page.status_code == 200, address
+        assert "Big Buck Bunny" in page.text
+        assert '<span class="who">Ada</span>' in page.text
+    assert hangar.rows(UsageEvent) == []
+    assert "a page view is not kept: " in caplog.text
+
+
+def test_a_page_that_draws_itself_anew_was_opened_once(client, hangar):
+    page = client.get("/?destination=tls").text
+    (address,) = re.findall(r'http-equiv="refresh" content="60; url=([^"]+)"', page)
+    address = html.unescape(address)
+    assert "destination=TLS" in address
+    for _ in range(3):
+        assert address in html.unescape(client.get(address).text)
+    assert [event.kind for event in hangar.rows(UsageEvent)] == ["view"]
+
+
+def test_what_is_for_a_destination_is_on_the_home_page_that_names_it(client, hangar):
+    film = hangar.item("film", destinations=["TLS"])
+    assert f"/film/{film}" not in client.get("/").text
+    assert f"/film/{film}" in client.get("/?destination=tls").text
+    assert client.get("/?destination=to lose").status_code == 422
+
+
 def test_looking_ahead_is_not_opening(client, hangar):
     client.get(f"/film/{hangar.item()}", headers={"Sec-Purpose": "prefetch"})
     assert hangar.rows(UsageEvent) == []
@@ -105,6 +156,18 @@ def test_the_reader_has_the_pdf_and_the_pages_in_order(client, hangar):
     assert f'href="/media/{paper}/paper.pdf"' in page
     shown = re.findall(r'<img src="/media/[^"]+/pages/(\d+)', page)
     assert shown == ["1", "2", "10"]
+
+
+def test_a_paper_with_more_pages_than_images_says_where_the_others_are(client, hangar):
+    def read(of_all):
+        pages = [("page", f"pages/{n:03d}-of-{of_all:03d}.jpg") for n in (1, 2)]
+        paper = hangar.item("newspaper", files=[("document", "document.pdf"), *pages])
+        return client.get(f"/paper/{paper}").text
+
+    assert "2 / 2" in read(2)
+    assert "The other pages are in the PDF." not in read(2)
+    assert "2 / 150" in read(150)
+    assert "The other pages are in the PDF." in read(150)
 
 
 def test_a_film_is_no_newspaper_and_what_is_not_aboard_is_said_kindly(client, hangar):

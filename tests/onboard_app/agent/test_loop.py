@@ -109,6 +109,17 @@ def test_after_something_helped_the_next_starts_at_once():
     assert bench.syncs.starts == 3
 
 
+def test_fresh_content_does_not_wait_behind_usage_that_is_always_due():
+    busy = [Reply(due=["up"])] * 200
+    bench = Bench(*busy, Reply(due=["up", "content"]))
+    for _ in busy:
+        bench.turn()
+    before = bench.syncs.starts
+    assert before < 12
+    bench.turn()
+    assert bench.syncs.starts == before + 1
+
+
 def test_acknowledgements_are_taken_once():
     bench = Bench(Reply(acks={"use": ACK}))
     for _ in range(3):

@@ -27,6 +27,7 @@ def test_years_without_an_answer_do_not_overflow():
 def test_a_synchronisation_that_does_not_help_comes_less_and_less_often():
     hold, now, starts = Hold(), 0.0, []
     while now < 2000:
+        hold = hold.heard(["up"])
         if hold.over(now):
             starts.append(now)
             hold = hold.started(now, 5)
@@ -35,7 +36,26 @@ def test_a_synchronisation_that_does_not_help_comes_less_and_less_often():
     assert starts[-1] - starts[-2] == 300
 
 
-def test_once_nothing_is_due_the_next_one_starts_at_once():
-    hold = Hold().started(0, 5).started(5, 5).started(15, 5)
-    assert not hold.over(16)
-    assert hold.cleared().over(16)
+@pytest.fixture
+def held():
+    """For usage and a film, until 35 s."""
+    hold = Hold().heard(["up", "content"]).started(0, 5).started(5, 5).started(15, 5)
+    assert not hold.heard(["up", "content"]).over(16)
+    return hold
+
+
+def test_what_was_due_before_waits_even_when_the_rest_is_done(held):
+    assert not held.heard(["up"]).over(16)
+    assert held.heard(["up"]).over(35)
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [[["up", "content", "cat"]], [["cat"]], [["up"], ["up", "content"]], [[], ["up"]]],
+    ids=["beside it", "instead of it", "done and due anew", "nothing was due"],
+)
+def test_what_becomes_due_starts_at_once_and_its_pauses_begin_anew(held, heard):
+    for due in heard:
+        held = held.heard(due)
+    assert held.over(16)
+    assert held.started(16, 5).until == 21

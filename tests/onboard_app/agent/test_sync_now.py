@@ -68,6 +68,7 @@ def test_each_step_is_a_line_and_the_last_is_the_result(shell):
         (TransferError("rsync failed with 11"), 4, "transfer"),
         (OperationalError("select", {}, Exception("no server")), 4, "database"),
         (OSError(28, "No space left on device"), 4, "system"),
+        (RuntimeError("the unforeseen"), 4, "internal"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -76,6 +77,12 @@ def test_a_failure_says_what_and_has_its_exit_code(shell, error, status, code):
     assert shell.lines[-1]["result"] is None
     assert shell.lines[-1]["error"]["code"] == code
     assert shell.lines[-1]["error"]["message"]
+
+
+def test_what_nobody_foresaw_is_named_and_its_trace_is_in_the_log(shell, caplog):
+    shell.call(raising(KeyError("use")))
+    assert shell.lines[-1]["error"]["message"] == "KeyError: 'use'"
+    assert "Traceback" in caplog.text
 
 
 def test_what_is_not_whole_is_not_done(shell):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -10,9 +14,12 @@ import pytest
 import serial
 
 from ci.lab import arinc, feed
-from onboard_app.avionics.__main__ import Reader
+from onboard_app.avionics.__main__ import Reader, open_port
 from onboard_app.avionics.bus import Bus
-from onboard_app.avionics.store import STATE_KEY, UNKNOWN, read_state, read_track
+from onboard_app.avionics.phase import Phase
+from onboard_app.avionics.snapshot import snapshot
+from onboard_app.avionics.state import State
+from onboard_app.avionics.store import STATE_KEY, TRACK_KEY, UNKNOWN, read_state, read_track
 
 FLIGHT = Path(feed.__file__).parent / "flights" / "AFR34ZG.csv"
 NOON = datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC)
@@ -78,6 +85,37 @@ def test_a_snapshot_is_what_the_recording_says(store):
     assert not state["valid"]["pitch"], "the recording has none"
     assert state["discretes"]["SYSENSIG"]
     assert state["at"].startswith("2026-11-23T12:00:05")
+
+
+def test_unknown_has_every_field_that_a_snapshot_has():
+    assert set(UNKNOWN) == set(snapshot(State(), Phase.UNKNOWN, 0.0, NOON))
+
+
+YESTERDAY = ((51.47, -0.45), (49.0, 2.6))
+
+
+def test_a_speed_that_is_missing_in_the_take_off_roll_does_not_join_two_flights():
+    bus, phases = Bus(track=YESTERDAY), []
+    for row in feed.load(FLIGHT, "840:1140"):
+        rolling = row.on_ground and row.ground_speed_kt > 45
+        bus.receive(frames_at(replace(row, ground_speed_kt=None) if rolling else row), row.t)
+        bus.look(row.t)
+        phases.append(bus.memory.phase.value)
+        if phases[-1] == "ground":
+            assert bus.track == YESTERDAY, "at the gate the last flight is still shown"
+    assert [phase for phase, _ in groupby(phases)] == ["unknown", "ground", "unknown", "climb"]
+    assert bus.track[0] == pytest.approx((49.0, 2.57), abs=0.2)
+
+
+def test_a_restart_aloft_goes_on_with_the_track(store):
+    cruise = frames_at(feed.load(FLIGHT, "2800:2800")[0])
+    store.put(TRACK_KEY, json.dumps([(49.0, 2.57), (48.9, 2.5)]), 1000)
+    reader = Reader(lambda: ScriptedPort(*[cruise] * 500), store, clock=Steps(), utc=lambda: NOON)
+    for _ in range(100):
+        reader.turn()
+    assert reader.bus.memory.phase is Phase.CRUISE
+    assert read_track(store)[:2] == [(49.0, 2.57), (48.9, 2.5)]
+    assert len(read_track(store)) == 3
 
 
 def test_a_dead_process_reads_as_unknown(store):
@@ -169,6 +207,46 @@ def test_a_store_that_went_away_does_not_stop_the_reading(caplog, store):
     for _ in range(10):
         reader.turn()
     assert read_state(store)["phase"] == "ground"
+
+
+@pytest.mark.parametrize(
+    ("piece", "said"),
+    [
+        (arinc.words_frame(0, [0x7FE0C0C1]), None),
+        (arinc.words_frame(1, [0x7FE0C0C1]), None),
+        (b"noise", "bytes outside of frames"),
+        (arinc.words_frame(0, [0x7FE0C0C1])[:-1] + b"x", "frames with a wrong CRC"),
+        (arinc.words_frame(0, [0x7FE0C0C0]), "bad words"),
+    ],
+    ids=["clean", "another's label", "noise", "broken frame", "even parity"],
+)
+def test_a_noisy_bus_is_said_once_a_minute_and_a_clean_one_is_not(store, caplog, piece, said):
+    clock = Steps()
+    port = ScriptedPort(*[piece] * 1000)
+    reader = Reader(lambda: port, store, clock=clock, utc=lambda: NOON)
+    while clock.now < 130:
+        reader.turn()
+    noisy = [record.message for record in caplog.records if "noisy" in record.message]
+    assert len(noisy) == (2 if said else 0)
+    assert all(said in line for line in noisy)
+
+
+@pytest.fixture
+def terminal() -> Iterator[str]:
+    """The name of a serial port."""
+    ends = os.openpty()
+    yield os.ttyname(ends[1])
+    for end in ends:
+        os.close(end)
+
+
+def test_a_port_that_somebody_reads_already_is_refused(new_settings, terminal):
+    settings = new_settings(serial_port=terminal)
+    port = open_port(settings)
+    with pytest.raises(serial.SerialException, match="exclusively lock"):
+        open_port(settings)
+    port.close()
+    open_port(settings).close()
 
 
 def test_a_stream_with_every_tenth_byte_flipped_gives_no_wrong_value():
