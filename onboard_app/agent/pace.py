@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-LONGEST_WAIT_S = 30.0
+LONGEST_WAIT_S = 10.0
 SHORTEST_WAIT_S = 1.0
 JITTER = 0.1
 LONGEST_HOLD_S = 300.0
@@ -15,8 +15,9 @@ def wait_s(interval_s: float, failures: int, chance: float) -> float:
     """Seconds until the next heartbeat.
 
     While the hangar answers: its interval, a tenth more or less, so that a fleet does not beat in
-    step. While it does not: twice as long at most after each failure, up to half a minute (a link
-    that comes up is noticed by then), anywhere in the upper half of that.
+    step. While it does not: twice as long at most after each failure, up to ten seconds (a link that
+    comes up is noticed by then, and of the half hour at a gate little is lost), anywhere in the upper
+    half of that.
 
     Args:
         interval_s: what the hangar asked for last.
@@ -24,7 +25,7 @@ def wait_s(interval_s: float, failures: int, chance: float) -> float:
         chance: evenly spread from 0 to 1.
 
     >>> wait_s(5, 0, 0.5), wait_s(5, 2, 1.0), wait_s(5, 20, 0.0)
-    (5.0, 20.0, 15.0)
+    (5.0, 10.0, 5.0)
     """
     if failures == 0:
         return interval_s * (1 + JITTER * (2 * chance - 1))

@@ -61,8 +61,8 @@ def test_it_beats_at_the_interval_the_hangar_asks_for():
 
 
 def test_in_silence_it_waits_longer_and_is_back_at_once():
-    bench = Bench(Reply(interval_s=5), None, None, None, Reply(interval_s=5))
-    assert [bench.turn() for _ in range(5)] == [5, 7.5, 15, 22.5, 5]
+    bench = Bench(Reply(interval_s=2), None, None, None, Reply(interval_s=2))
+    assert [bench.turn() for _ in range(5)] == [2, 3, 6, 7.5, 2]
 
 
 def test_hours_of_silence_are_one_line_in_the_log(caplog):
