@@ -82,7 +82,7 @@ def apply_payload(nouns: Iterable[str], request: Mapping[str, Any]) -> bytes:
 
 
 def read(payload: bytes) -> Any:
-    """Return the request in a payload, secrets masked: for tests and for those who debug."""
+    """Return the request in a payload, secrets in the clear: for tests and for those who debug."""
     body = zlib.decompress(payload.partition(b"\n")[2])
     tree = ast.parse(body)
     values = {

@@ -21,7 +21,7 @@ from require.catalog import Catalog
 from require.errors import CommandFailed, DeadlinePassed, LinkLost, ProtocolError, Unreachable
 from require.planning import Planned, apply_request, plan, questions
 from require.remote.wire import Reader
-from require.resource import Change, Unknown
+from require.resource import Change, NoChange, Unknown
 from require.result import Event, LastRun, Outcome, Progress, Result, Status
 from require.secret import Secret, mask
 from require.transport import CountingTransport, Transport
@@ -167,7 +167,10 @@ class _Session:
         except Unreachable as error:
             if not again:
                 raise  # nothing ran, so this is a host that is off-line
-            self._lost(steps, error.reason)
+            self.errors.append(
+                f"applying disturbed what had been as declared ({', '.join(sorted(steps))}), and "
+                f"mending it could not begin: {error.reason}; converge again"
+            )
             return
         except (LinkLost, DeadlinePassed, ProtocolError, CommandFailed) as error:
             self.link_lost = True
@@ -187,20 +190,25 @@ class _Session:
         self._verify(plan(self.resources, reply["answers"]), reply["results"], again)
 
     def _verify(self, planned: Sequence[Planned], results: Mapping[str, Any], again: bool) -> None:
-        """Compare what is there now; what an applied step disturbed gets one more trip."""
+        """Compare what is there now; what an applied step disturbed gets one more trip.
+
+        After that one whatever still differs is an error, or two that undo each other would both
+        pass for changed.
+        """
         disturbed = []
         for each in planned:
             key = each.resource.key
-            if not each.step and not each.blocked:
+            status = self.outcomes[key].status
+            if isinstance(each.plan, NoChange) or status not in ("ok", "changed"):
                 continue
             if key in results:
-                if results[key]["status"] in ("ok", "changed"):
-                    self._set(key, "failed", reason=f"it was applied, and still: {_says(each)}")
-            elif self.outcomes[key].status == "ok" and each.step and not again:
+                self._set(key, "failed", reason=f"it was applied, and still: {_says(each)}")
+            elif each.step and not again:
                 disturbed.append(each)
                 self._note(each)
-            elif self.outcomes[key].status == "ok":
-                self._set(key, "failed", reason=f"it was as declared, and now: {_says(each)}")
+            else:
+                was = "as declared" if status == "ok" else "applied"
+                self._set(key, "failed", reason=f"it was {was}, and now: {_says(each)}")
         if disturbed:
             self._apply(planned, frozenset(each.resource.key for each in disturbed), again=True)
 
@@ -331,5 +339,5 @@ def _secrets(catalog: Catalog) -> Iterator[Secret]:
     for resource in catalog:
         for field in fields(resource):
             value = getattr(resource, field.name)
-            if isinstance(value, Secret):
-                yield value
+            several = value if isinstance(value, tuple) else (value,)
+            yield from (each for each in several if isinstance(each, Secret))

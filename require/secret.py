@@ -7,7 +7,9 @@ import hmac
 from collections.abc import Iterable
 from typing import NoReturn
 
-MASK = "••••••"
+from require.remote import wire
+
+MASK = wire.MASK
 
 
 class Secret:
@@ -57,10 +59,6 @@ def mask(text: str, secrets: Iterable[Secret]) -> str:
 
     Args:
         text: for people or a log.
-        secrets: what must not be in it; one shorter than 4 characters is left, it would mask
-            half of any text.
+        secrets: what must not be in it.
     """
-    values = sorted({s.reveal() for s in secrets if len(s.reveal()) >= 4}, key=len, reverse=True)
-    for value in values:
-        text = text.replace(value, MASK)
-    return text
+    return wire.masked(text, (secret.reveal() for secret in secrets))

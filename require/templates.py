@@ -18,10 +18,10 @@ from require.secret import Secret
 
 @dataclass(frozen=True)
 class Rendered:
-    """The text of a template, and whether a secret is in it."""
+    """The text of a template, and the secrets that it printed."""
 
     text: str = field(repr=False)
-    secret: bool
+    secrets: tuple[Secret, ...]
 
 
 _used: ContextVar[list[Secret]] = ContextVar("require_secrets_used")
@@ -80,7 +80,7 @@ def render(folder: Path | None, template: str, variables: Mapping[str, Any]) -> 
         raise DeclarationError(f"{place}: {error}") from error
     finally:
         _used.reset(token)
-    return Rendered(text, bool(used))
+    return Rendered(text, tuple(used))
 
 
 def _place(error: Exception, folder: Path) -> str | None:

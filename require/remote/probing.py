@@ -1,23 +1,29 @@
 """Asks many probes, one after another, so that none can hold up the rest.
 
 All probes run in one forked child that reports each answer as it has it. When one takes longer than
-its time, the child is left to die, that one resource is unknown, and a new child goes on with the
-next. A forked child also cannot leave anything behind in our memory.
+its time, the child and all it started are killed, that one resource is unknown, and a new child goes
+on with the next. A forked child also cannot leave anything behind in our memory.
+
+A noun may ask once for all of its resources (`prefetch`), just before the first of them is probed.
+When that breaks, each of its probes asks for itself. When it hangs they would hang too, one after
+the other, so all of them are unknown, and only they.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 Question = dict[str, Any]
 Answer = dict[str, Any]
+Job = dict[str, Any]
 
 
 def look(questions: Sequence[Question], total_s: float = 90) -> list[Answer]:
@@ -30,37 +36,69 @@ def look(questions: Sequence[Question], total_s: float = 90) -> list[Answer]:
     Returns:
         One answer per question: {"state": …} or {"failed": reason}.
     """
-    answers: list[Answer] = []
+    answers: dict[int, Answer] = {}
+    reason = f"all probes together took more than {total_s:g} s"
     end = time.monotonic() + total_s
-    while len(answers) < len(questions):
-        if time.monotonic() >= end:
-            rest = {"failed": f"not looked at: all probes together took more than {total_s:g} s"}
-            return answers + [rest] * (len(questions) - len(answers))
-        _one_child(questions, answers, end)
-    return answers
+    while jobs := _jobs(questions, answers):
+        try:
+            if time.monotonic() < end:
+                _one_child(jobs, answers, end)
+                continue
+        except OSError as error:
+            reason = str(error)  # no more processes, no more memory
+        for job in jobs:
+            answers |= _failed(job, f"not looked at: {reason}")
+    return [answers[number] for number in range(len(questions))]
 
 
-def _one_child(questions: Sequence[Question], answers: list[Answer], end: float) -> None:
-    """Collect answers from one child until it is through, hangs or dies."""
+def _jobs(questions: Sequence[Question], answered: Container[int]) -> list[Job]:
+    """Return what is left to do; "of" are the numbers of the questions that fail with a job."""
+    jobs: list[Job] = []
+    ahead: dict[str, Job] = {}
+    for number, question in enumerate(questions):
+        if number in answered:
+            continue
+        noun = question["noun"]
+        if noun not in ahead:
+            ahead[noun] = {"noun": noun, "specs": [], "timeout": 0, "of": []}
+            jobs.append(ahead[noun])
+        ahead[noun]["specs"].append(question["spec"])
+        ahead[noun]["timeout"] = max(ahead[noun]["timeout"], question["timeout"])
+        ahead[noun]["of"].append(number)
+        jobs.append({**question, "of": [number]})
+    return jobs
+
+
+def _name(job: Job) -> str:
+    return "the probe" if "spec" in job else f"one question for all {job['noun']}"
+
+
+def _failed(job: Job, reason: str) -> dict[int, Answer]:
+    return {number: {"failed": reason} for number in job["of"]}
+
+
+def _one_child(jobs: list[Job], answers: dict[int, Answer], end: float) -> None:
+    """Collect answers from one child until it is through, hangs or dies; jobs done are removed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _child(questions[len(answers) :], reading, writing)
+        _child(jobs, reading, writing)
     os.close(writing)
     buffer = b""
     try:
-        while len(answers) < len(questions):
-            limit = questions[len(answers)]["timeout"]
-            ready = select.select([reading], [], [], max(0, min(limit, end - time.monotonic())))[0]
+        while jobs:
+            limit = max(0, min(jobs[0]["timeout"], end - time.monotonic()))
+            ready = select.select([reading], [], [], limit)[0]
             piece = os.read(reading, 65536) if ready else b""
-            if not ready:
-                answers.append({"failed": f"the probe had no answer after {limit:g} s"})
-                return
             if not piece:
-                answers.append({"failed": "the probe died"})
+                became = "died" if ready else f"had no answer after {limit:.3g} s"
+                answers |= _failed(jobs[0], f"{_name(jobs[0])} {became}")
                 return
             *lines, buffer = (buffer + piece).split(b"\n")
-            answers += map(json.loads, lines)
+            for line in lines:
+                job = jobs.pop(0)
+                if "spec" in job:
+                    answers[job["of"][0]] = json.loads(line)
         os.waitpid(child, 0)  # it has nothing left to do but to end
         child = 0
     finally:
@@ -69,36 +107,54 @@ def _one_child(questions: Sequence[Question], answers: list[Answer], end: float)
             _end(child)
 
 
-def _child(questions: Sequence[Question], reading: int, writing: int) -> None:
+def _child(jobs: Sequence[Job], reading: int, writing: int) -> None:
     os.close(reading)
     os.setsid()
     # Answers must not go where frames go: the child owns nothing but its pipe.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        nouns = {each["noun"] for each in questions}
-        modules = {noun: importlib.import_module(f"require.remote.{noun}") for noun in nouns}
-        for noun, module in modules.items():
-            if hasattr(module, "prefetch"):
-                module.prefetch([each["spec"] for each in questions if each["noun"] == noun])
-        for question in questions:
-            try:
-                answer = {"state": modules[question["noun"]].probe(question["spec"])}
-            except Exception as error:
-                answer = {"failed": f"looking failed: {type(error).__name__}: {error}"}
-            data = json.dumps(answer).encode() + b"\n"
+        for job in jobs:
+            data = json.dumps(_do(job)).encode() + b"\n"
             while data:
                 data = data[os.write(writing, data) :]
     finally:
         os._exit(0)
 
 
-def _end(child: int) -> None:
-    """Kill a child and what it started. One that sleeps in the kernel is not waited for."""
+def _do(job: Job) -> Answer:
     try:
-        os.killpg(child, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        os.kill(child, signal.SIGKILL)
+        module = importlib.import_module(f"require.remote.{job['noun']}")
+        if "spec" in job:
+            return {"state": module.probe(job["spec"])}
+        if hasattr(module, "prefetch"):
+            module.prefetch(job["specs"])
+    except Exception as error:
+        return {"failed": f"looking failed: {type(error).__name__}: {error}"}
+    return {}
+
+
+def _end(child: int) -> None:
+    """Kill a child and its session, for what it started is in process groups of their own.
+
+    Again until nobody is left: one may start another while it is killed. One that sleeps in the
+    kernel is not waited for.
+    """
+    os.kill(child, signal.SIGKILL)
     for _ in range(50):
-        if os.waitpid(child, os.WNOHANG)[0]:
+        known = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        alive = [process for process in known if _lives_in(child, process)]
+        for process in alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        if not alive and os.waitpid(child, os.WNOHANG)[0]:
             return
         time.sleep(0.002)
+
+
+def _lives_in(session: int, process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            state, _, _, its = file.read().rpartition(b")")[2].split()[:4]
+    except OSError:
+        return False
+    return int(its) == session and state not in (b"Z", b"X")

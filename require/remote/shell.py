@@ -79,7 +79,9 @@ def run(
         stderr=subprocess.PIPE,
         cwd=cwd,
         env={**environment, **(env or {})},
-        start_new_session=True,
+        # A group of its own, to be stopped with all it started; our session, so that whoever stops
+        # us finds it.
+        process_group=0,
         preexec_fn=become,
     ) as process:
         try:

@@ -10,7 +10,7 @@ import pwd
 import stat
 from typing import Any
 
-from require.remote.shell import Refused, run
+from require.remote.shell import Failed, Refused, run
 
 SHADOW = "/etc/shadow"
 MAX_KEYS = 64 * 1024
@@ -93,6 +93,7 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
 
     Raises:
         Refused: a group it should be in does not exist.
+        Failed: a program's own words, or there is no place for the keys.
     """
     if spec["verb"] == "group":
         if not state["exists"]:
@@ -155,7 +156,8 @@ def _write_keys(account: pwd.struct_passwd, text: str) -> None:
         try:
             folder = os.open(".ssh", flags | os.O_NOFOLLOW, dir_fd=home)
         except OSError:
-            raise Refused(f"{account.pw_dir}/.ssh is not a directory") from None
+            # The account itself may have been changed a moment ago.
+            raise Failed(f"{account.pw_dir}/.ssh is not a directory: move it away") from None
         os.fsync(home)
     finally:
         os.close(home)

@@ -11,11 +11,12 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAGIC = b"\nturnaround:1\n"
 MAX_FRAME = 64 * 1024 * 1024
+MASK = "••••••"
 
 
 def frame(kind: bytes, value: Any) -> bytes:
@@ -32,6 +33,20 @@ def frame(kind: bytes, value: Any) -> bytes:
 def digest(state: Any) -> str:
     """Return the SHA-256 of a state, the same on both sides: what compare-and-set compares."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with each secret in it replaced by the mask, the longest first.
+
+    Args:
+        text: for people or a log.
+        secrets: what must not be in it; one shorter than 4 characters is left, it would mask
+            half of any text.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= 4:
+            text = text.replace(secret, MASK)
+    return text
 
 
 class Reader:
@@ -100,10 +115,7 @@ class Decoder:
 
     def mask(self, text: str) -> str:
         """Return the text without the secrets of the request."""
-        for secret in self.secrets:
-            if len(secret) >= 4:
-                text = text.replace(secret, "••••••")
-        return text
+        return masked(text, self.secrets)
 
     def _hook(self, value: dict[str, Any]) -> Any:
         if "$secret" in value:

@@ -2,7 +2,8 @@
 
 Under the host's lock, for each step in order: what it needs is right, the world is as it was probed,
 the markers of the handlers it notifies are on the disk; then the change; then the journal's line.
-After the last one the handlers, then everything is looked at again.
+After the last one the handlers, then everything is looked at again. Whatever goes wrong with a step
+once they have begun, a full disk included, is that step's failure, and the others go on.
 
 A step may find a world that differs from the probed one only where an earlier step of this run can
 have changed it. That nothing had changed when the run began is checked once for all of them.
@@ -10,6 +11,7 @@ have changed it. That nothing had changed when the run began is checked once for
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import select
@@ -69,13 +71,8 @@ def _locked(request: dict[str, Any], decoder: wire.Decoder, tell: Tell) -> dict[
         run.handlers()
         tell(b"P", {"stage": "verify"})
         answers = probing.look(request["resources"], request["total_s"])
-        journal.write("finish", at=_utc(time.time()))
-        return {
-            "results": run.results,
-            "handlers": run.ran,
-            "answers": answers,
-            "pending": [handler["key"] for handler in pending.waiting(run.markers)],
-        }
+        run.note("finish", at=_utc(time.time()))
+        return {"results": run.results, "handlers": run.ran, "answers": answers}
     finally:
         os.close(held)
 
@@ -108,7 +105,11 @@ class Run:
         for number, step in enumerate(todo):
             key = step["key"]
             self.tell(b"P", {"stage": "apply", "key": key, "done": number, "total": len(todo)})
-            result = self._step(step, seen[key])
+            try:
+                result = self._step(step, seen[key])
+                self.journal.write("end", key=key, **result)
+            except Exception as error:
+                result = self._failed("end", key, error)
             self.results[key] = result
             if result["status"] in ("failed", "skipped"):
                 self._bad[key] = result["reason"]
@@ -127,31 +128,30 @@ class Run:
         missing = [need for need in self._needs(step["key"]) if need in self._bad]
         if missing:
             return {"status": "skipped", "reason": f"it needs {missing[0]}, which failed"}
-        try:
-            for handler in pending.waiting(self.markers):
-                if step["key"].startswith(tuple(handler["before"])):
-                    self._handle(handler)
-            state = self._compare(step, at_first)
-        except Exception as error:
-            return self._failed(step, error)
-        handlers = [self.request["handlers"][key] for key in step["notify"]]
-        marked = [each for each in handlers if pending.mark(self.markers, each, self._run_id)]
+        for handler in pending.waiting(self.markers):
+            if step["key"].startswith(tuple(handler["before"])):
+                self._handle(handler)
+        module = importlib.import_module(f"require.remote.{step['noun']}")
+        state = self._compare(step, at_first)
         self.journal.write("begin", key=step["key"])
+        marked = self._mark(step)
         try:
-            module = importlib.import_module(f"require.remote.{step['noun']}")
             module.apply({**step["spec"], **step["order"]}, state)
-        except Refused as error:
+        except Refused:
             self._unmark(marked)
-            return self._failed(step, error)
-        except Exception as error:
+            raise
+        except Exception:
             self._touched(step)
-            return self._failed(step, error)
-        if step["expect"] is None and self._state(step) == state:
+            raise
+        try:
+            same = step["expect"] is None and self._state(step) == state
+        except Refused:
+            self._touched(step)
+            raise
+        if same:
             self._unmark(marked)
-            self.journal.write("end", key=step["key"], status="ok")
             return {"status": "ok"}
         self._touched(step)
-        self.journal.write("end", key=step["key"], status="changed")
         return {"status": "changed"}
 
     def _compare(self, step: Step, at_first: dict[str, Any]) -> dict[str, Any]:
@@ -192,14 +192,31 @@ class Run:
         self._applied.add(step["key"])
         self._wide = self._wide or step["wide"]
 
+    def _mark(self, step: Step) -> list[dict[str, Any]]:
+        """Set the markers of what a step notifies, all or none; return those that are new."""
+        new: list[dict[str, Any]] = []
+        try:
+            for handler in (self.request["handlers"][key] for key in step["notify"]):
+                if pending.mark(self.markers, handler, self._run_id):
+                    new.append(handler)
+        except OSError:
+            self._unmark(new)
+            raise
+        return new
+
     def _unmark(self, handlers: list[dict[str, Any]]) -> None:
         for handler in handlers:
             pending.clear(self.markers, handler["key"])
 
-    def _failed(self, step: Step, error: Exception) -> dict[str, Any]:
-        reason = self.decoder.mask(_words(error))
-        self.journal.write("end", key=step["key"], status="failed", reason=reason)
-        return {"status": "failed", "reason": reason}
+    def _failed(self, event: str, key: str, error: Exception) -> dict[str, Any]:
+        failed = {"status": "failed", "reason": self.decoder.mask(_words(error))}
+        self.note(event, key=key, **failed)
+        return failed
+
+    def note(self, event: str, **values: Any) -> None:
+        """Add a line to the journal if that can be done: a full disk must not end the run."""
+        with contextlib.suppress(OSError):
+            self.journal.write(event, **values)
 
     def handlers(self) -> None:
         """Run every handler that waits, this run's and those that earlier runs left."""
@@ -211,20 +228,19 @@ class Run:
             self.tell(b"P", {**place, "done": number})
             restarted = handler["key"].replace(".reloaded:", ".restarted:")
             again = restarted != handler["key"] and self.ran.get(restarted) == {"status": "changed"}
-            if again:
-                pending.clear(self.markers, handler["key"])
-            elif self.ran.get(handler["key"], {}).get("status") != "failed":
-                self._try(handler)
+            if self.ran.get(handler["key"], {}).get("status") != "failed":
+                self._try(handler, again)
             self.tell(b"P", {**place, "done": number + 1})
 
-    def _try(self, handler: dict[str, Any]) -> None:
+    def _try(self, handler: dict[str, Any], needless: bool) -> None:
         try:
-            self._handle(handler)
+            if needless:
+                pending.clear(self.markers, handler["key"])
+            else:
+                self._handle(handler)
         except Exception as error:
             # What could not be done is said; the marker stays, so the next run tries again.
-            reason = self.decoder.mask(_words(error))
-            self.ran[handler["key"]] = {"status": "failed", "reason": reason}
-            self.journal.write("handler", key=handler["key"], status="failed", reason=reason)
+            self.ran[handler["key"]] = self._failed("handler", handler["key"], error)
 
     def _handle(self, handler: dict[str, Any]) -> None:
         module = importlib.import_module(f"require.remote.{handler['noun']}")

@@ -36,7 +36,8 @@ class File(Resource):
         path: absolute path.
         kind: "file", "directory", "link" or "absent".
         content: bytes of a file.
-        secret: the content holds a secret: no diff is shown and no text is asked back.
+        secrets: what of the content is secret; where there is any, no diff is shown and no text is
+            asked back.
         target: what a link points to, as written.
         mode: permission bits; links and nothing have none.
         owner: user name, or None to leave it.
@@ -50,7 +51,7 @@ class File(Resource):
     path: str
     kind: str
     content: bytes = field(default=b"", repr=False)
-    secret: bool = False
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
     target: str = ""
     mode: int = 0
     owner: str | None = None
@@ -60,6 +61,10 @@ class File(Resource):
     @property
     def key(self) -> str:
         return f"file:{self.path}"
+
+    @property
+    def secret(self) -> bool:
+        return bool(self.secrets)
 
     def natural_needs(self) -> tuple[str, ...]:
         parents = [f"file:{posixpath.dirname(self.path)}"]
@@ -77,7 +82,8 @@ class File(Resource):
         spec: Spec = {"kind": self.kind}
         if self.kind == "file":
             spec |= {"content": self.content, "validate": list(self.validate)}
-            spec["secret"] = self.secret
+            # The host needs none of them but to know what must not be in what it says.
+            spec |= {"secret": self.secret, "secrets": list(self.secrets)}
         if self.kind == "link":
             spec["target"] = self.target
         if self.kind in ("file", "directory"):
@@ -141,7 +147,7 @@ class File(Resource):
 def file(
     path: str,
     *,
-    content: str | bytes | Secret,
+    content: str | bytes | Secret | templates.Rendered,
     mode: int = 0o644,
     owner: str | None = "root",
     group: str | None = "",
@@ -156,7 +162,8 @@ def file(
 
     Args:
         path: absolute path; its directory exists or is declared too.
-        content: what is in it, at most 4 MiB. A `Secret` is shown in no diff.
+        content: what is in it, at most 4 MiB. A `Secret` is shown in no diff, and neither is a
+            rendered template that printed one.
         mode: permission bits.
         owner: user name; None leaves it as it is.
         group: group name; "" is the group of the owner's name; None leaves it as it is.
@@ -172,8 +179,14 @@ def file(
         >>> require.file.file("/etc/sudoers.d/ops", content="ops ALL=(ALL) NOPASSWD: ALL\\n",
         ...     mode=0o440, validate=["visudo", "-cf", "{}"])
     """
-    secret = isinstance(content, Secret)
-    plain = content.reveal() if isinstance(content, Secret) else content
+    secrets: tuple[Secret, ...] = ()
+    plain: str | bytes
+    if isinstance(content, Secret):
+        plain, secrets = content.reveal(), (content,)
+    elif isinstance(content, templates.Rendered):
+        plain, secrets = content.text, content.secrets
+    else:
+        plain = content
     data = plain.encode() if isinstance(plain, str) else plain
     if len(data) > MAX_CONTENT_BYTES:
         raise DeclarationError(f"file:{path}: {len(data)} bytes; at most {MAX_CONTENT_BYTES}")
@@ -184,7 +197,7 @@ def file(
             path=_absolute(path),
             kind="file",
             content=data,
-            secret=secret,
+            secrets=secrets,
             mode=mode,
             owner=owner,
             group=_group(owner, group),
@@ -224,10 +237,9 @@ def template(
         >>> require.file.template("/etc/nginx/sites-enabled/cabin", template="nginx/site.j2",
         ...     server_name="portal.aero", notify=[require.systemd.reloaded("nginx")])
     """
-    rendered = templates.render(template_folder(), template, variables)
     return file(
         path,
-        content=Secret(rendered.text) if rendered.secret else rendered.text,
+        content=templates.render(template_folder(), template, variables),
         mode=mode,
         owner=owner,
         group=group,

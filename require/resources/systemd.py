@@ -11,7 +11,6 @@ from require.catalog import declared, template_folder
 from require.errors import DeclarationError
 from require.resource import Change, Handler, NoChange, Plan, Resource, Spec, State, Unknown, keys
 from require.resources import file
-from require.secret import Secret
 from require.templates import render
 
 UNITS = "/etc/systemd/system"
@@ -103,11 +102,9 @@ def unit(
     """
     if (content is None) == (template is None):
         raise DeclarationError(f"systemd.unit({name!r}): wanted content= or template=, one of them")
-    text: str | Secret = content or ""
-    if template is not None:
-        rendered = render(template_folder(), template, variables)
-        text = Secret(rendered.text) if rendered.secret else rendered.text
-    return file.file(f"{UNITS}/{name}", content=text, needs=needs, notify=(DAEMON_RELOAD, *notify))
+    text = content or ""
+    what = render(template_folder(), template, variables) if template is not None else text
+    return file.file(f"{UNITS}/{name}", content=what, needs=needs, notify=(DAEMON_RELOAD, *notify))
 
 
 def service(

@@ -90,6 +90,42 @@ def test_what_is_as_declared_is_looked_at_again_after_the_others_changed(host: H
     assert host.converge(catalog).trips == 1
 
 
+def test_two_that_undo_each_other_are_an_error(host: Host) -> None:
+    a, b = host.path("a"), host.path("b")
+    (host.root / "b").touch()
+    with require.declare() as catalog:
+        require.command.command("a", f"touch '{a}'; rm '{b}'", creates=a)
+        require.command.command("b", f"touch '{b}'; rm '{a}'", creates=b)
+    result = host.converge(catalog)
+    assert statuses(result) == {"command:a": "failed", "command:b": "changed"}
+    assert "command:a" in result.errors[0]
+    assert "it was applied, and now: run" in result.errors[0]
+
+
+def test_a_host_that_is_away_when_what_was_disturbed_is_mended_is_told_so(host: Host) -> None:
+    with require.declare() as catalog:
+        require.file.absent(host.path("started"))
+        require.command.command(
+            "install",
+            f"touch '{host.path('installed')}' '{host.path('started')}'",
+            creates=host.path("installed"),
+        )
+
+    class Leaving(LocalTransport):
+        calls = 0
+
+        def call(self, *given: Any, **named: Any) -> bytes:
+            self.calls += 1
+            if self.calls == 3:
+                raise Unreachable(self.host, "no route")
+            return super().call(*given, **named)
+
+    result = host.converge(catalog, transport=Leaving())
+    assert result.failed
+    assert f"disturbed what had been as declared (file:{host.path('started')})" in result.errors[0]
+    assert "could not begin: no route; converge again" in result.errors[0]
+
+
 def test_what_is_still_different_after_it_was_applied_is_an_error(host: Host) -> None:
     with require.declare() as catalog:
         require.command.command("useless", ["true"], creates=host.path("never"))

@@ -105,3 +105,9 @@ def test_a_request_brings_bytes_texts_and_secrets_and_remembers_the_secrets() ->
     assert request["bytes"] == b"\xff\0"
     assert request["secret"] == "s3cret"
     assert decoder.mask("it was s3cret") == "it was ••••••"
+
+
+def test_the_host_masks_the_longest_secret_first() -> None:
+    decoder = Decoder()
+    decoder.secrets = dict.fromkeys(("pass", "password"))  # type: ignore[assignment]  # in order
+    assert decoder.mask("it was password") == "it was ••••••"

@@ -18,6 +18,7 @@ from require import (
 )
 from require.remote.wire import MAGIC, frame
 from require.result import Event
+from require.secret import MASK
 from tests.require.host import Host, Meddling, note
 
 
@@ -146,6 +147,25 @@ def test_a_secret_reaches_the_host_and_nothing_else(host: Host, tmp_path: Path) 
     assert "leak" in seen
     for secret in ("s3cret", "pa55word", "former"):
         assert secret not in seen
+
+
+def test_a_secret_of_a_template_is_masked_in_what_the_host_says(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "conf.j2").write_text("password = {{ password }}\n")
+    with require.declare(templates=tmp_path) as catalog:
+        conf = require.file.template(
+            host.path("conf"), template="conf.j2", owner=None, password=Secret("pa55word")
+        )
+        require.command.command(
+            "start",
+            f"echo 'bad line:' $(cat '{host.path('conf')}') >&2; exit 1",
+            creates=host.path("none"),
+            needs=[conf],
+        )
+    result = host.converge(catalog)
+    journal = (host.state / "runs" / result.run / "journal.jsonl").read_text()
+    assert f"bad line: password = {MASK}" in result.errors[0]
+    assert "bad line" in journal
+    assert "pa55word" not in f"{result!r} {journal} {conf!r}"
 
 
 def test_a_run_that_could_not_begin_says_why(host: Host) -> None:

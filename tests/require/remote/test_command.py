@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +19,28 @@ def test_a_program_that_fails_tells_its_last_words() -> None:
         shell.run(["/bin/sh", "-c", "echo no space left >&2; exit 3"]).check()
 
 
-def test_a_program_that_hangs_is_stopped_with_all_it_started() -> None:
+def test_a_program_that_hangs_is_stopped_with_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "held")
+    held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+    communicate = subprocess.Popen.communicate
+
+    def impatient(self: Any, *given: Any, timeout: float | None = None) -> Any:
+        """The time is over as soon as the program is known to hang."""
+        if timeout is None:
+            return communicate(self, *given)
+        assert select.select([held], [], [], 10)[0]
+        raise subprocess.TimeoutExpired(self.args, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", impatient)
+    hanging = f"exec 9> '{tmp_path}/held' >&- 2>&-; sleep 60 & echo up >&9; wait"
     with pytest.raises(Failed, match=r"was stopped after 0\.1 s"):
-        shell.run(["/bin/sh", "-c", "sleep 60 & wait"], timeout_s=0.1)
+        shell.run(["/bin/sh", "-c", hanging], timeout_s=0.1)
+    assert os.read(held, 3) == b"up\n"
+    assert select.select([held], [], [], 5)[0], "somebody who was started still has it open"
+    assert os.read(held, 1) == b""
+    os.close(held)
 
 
 def test_a_program_does_not_see_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:

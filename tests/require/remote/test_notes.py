@@ -1,4 +1,4 @@
-"""What a host keeps between two runs: lock, journal, markers; and probes that cannot hold it up."""
+"""What a host keeps between two runs: lock, journal, markers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from require.remote import journal, lock, pending, private, probing
+from require.remote import journal, lock, pending, private
 from require.remote.shell import Refused
 
 HOLDER = {"owner": "ops@desk", "run": "r1", "at": "now", "expires": "later"}
@@ -130,47 +130,6 @@ def test_a_marker_is_set_once_and_holds_what_its_handler_needs(runs: str) -> Non
 
 def test_markers_of_a_host_that_has_none_are_none(tmp_path: Path) -> None:
     assert pending.waiting(str(tmp_path / "nowhere")) == []
-
-
-def question(noun: str, timeout: float = 10, **spec: object) -> probing.Question:
-    return {"noun": noun, "timeout": timeout, "spec": spec}
-
-
-def guard(*argv: str, timeout: float = 10) -> probing.Question:
-    return question("command", timeout, user="", cwd="/", unless=list(argv))
-
-
-def test_a_probe_that_hangs_is_one_unknown(tmp_path: Path) -> None:
-    hanging = guard("sleep", "60", timeout=0.2)
-    answers = probing.look([guard("true"), hanging, guard("false")])
-    assert answers == [
-        {"state": {"done": True}},
-        {"failed": "the probe had no answer after 0.2 s"},
-        {"state": {"done": False}},
-    ]
-
-
-def test_a_probe_that_breaks_or_dies_is_one_unknown(tmp_path: Path) -> None:
-    kill = guard("/bin/sh", "-c", "kill -9 $PPID")
-    answers = probing.look([question("file"), kill, guard("true")])
-    assert answers == [
-        {"failed": "looking failed: KeyError: 'path'"},
-        {"failed": "the probe died"},
-        {"state": {"done": True}},
-    ]
-
-
-def test_probes_that_together_take_too_long_are_unknown() -> None:
-    answers = probing.look([guard("sleep", "60"), guard("true")], total_s=0.2)
-    assert ["failed" in answer for answer in answers] == [True, True]
-    assert "more than 0.2 s" in answers[1]["failed"]
-
-
-def test_looking_leaves_nothing_in_our_memory() -> None:
-    from require.remote import apt
-
-    probing.look([question("apt", names=["bash"])])
-    assert apt._installed is None
 
 
 def test_a_marker_is_plain_json(runs: str) -> None:

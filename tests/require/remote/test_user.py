@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from require.remote import user
-from require.remote.shell import Refused
+from require.remote.shell import Failed, Refused
 from tests.require.remote.programs import Programs
 
 
@@ -104,10 +104,13 @@ def test_authorized_keys_are_written_and_then_as_declared(home: Path) -> None:
 
 
 def test_keys_are_not_written_through_a_link_that_the_account_has_laid(
-    home: Path, tmp_path_factory: pytest.TempPathFactory
+    home: Path, programs: Programs, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """By then the account may have been modified, so it is a step that broke, not one refused."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (home / ".ssh").symlink_to(elsewhere)
-    with pytest.raises(Refused, match="is not a directory"):
-        user._write_keys(pwd.getpwnam("me"), "ssh-ed25519 A a\n")
+    state = {"exists": True, "outside": ["root"], "locked": True, "keys_same": False}
+    with pytest.raises(Failed, match=r"/\.ssh is not a directory: move it away"):
+        user.apply({**SPEC, "home": None, "keys_text": "ssh-ed25519 A a\n"}, state)
+    assert [argv[0] for argv in programs.started] == ["usermod"]
     assert list(elsewhere.iterdir()) == []
