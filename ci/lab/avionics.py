@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import tty
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ from ci.lab.errors import LabFault
 
 # Debian gives serial ports to this group, and its number is the same on every Debian.
 DIALOUT_GID = 20
+
+
+def flight_number(recording: Path) -> str:
+    """Returns what a recording is called on the bus, which carries eight capitals and digits.
+
+    >>> flight_number(Path("flights/afr-34zg (short).csv"))
+    'AFR34ZGS'
+    """
+    return re.sub(r"[^A-Z0-9]", "", recording.stem.upper())[:8]
 
 
 class Avionics:
@@ -48,7 +58,9 @@ class Avionics:
         except (OSError, ValueError, KeyError) as error:
             raise LabFault(f"no flight to play: {error}") from None
         self.silence()
-        self._task = asyncio.get_running_loop().create_task(feed.play(self._write, rows, speed))
+        self._task = asyncio.get_running_loop().create_task(
+            feed.play(self._write, rows, speed, flight=flight_number(flight))
+        )
         self._flying = {
             "flight": flight.stem,
             "window": window,

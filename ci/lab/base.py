@@ -33,20 +33,15 @@ BARE = (
 )
 # What the roles install: waiting in the hosts' apt cache, so that installing needs no network.
 ROLES = (
-    "curl",
-    "dnsmasq",
     "ffmpeg",
-    "iputils-ping",
     "nftables",
     "nginx",
     "postgresql",
-    "python3-venv",
     "redis-server",
     "rsync",
     "sudo",
     "wireguard-go",
     "wireguard-tools",
-    "zstd",
 )
 NEEDED_BYTES = 3 << 30
 BUILD_TIMEOUT_S = 1200.0

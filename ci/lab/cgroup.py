@@ -6,6 +6,7 @@ after a crash or a reboot; a control group cannot be.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -46,7 +47,7 @@ def start(member: Path, argv: Sequence[str], log: Path, **environment: str) -> N
         log: where its output is added.
         environment: variables beside our own.
     """
-    member.mkdir(parents=True, exist_ok=True)
+    _make(member)
     enter = 'echo $$ >"$0/cgroup.procs" && exec setsid --fork "$@"'
     with log.open("ab") as output:
         subprocess.run(
@@ -57,6 +58,15 @@ def start(member: Path, argv: Sequence[str], log: Path, **environment: str) -> N
             env={**os.environ, **environment},
             check=True,
         )
+
+
+def _make(member: Path) -> None:
+    # A lab that goes at this moment may remove the folder that all labs share under our hands.
+    for _ in range(20):
+        with contextlib.suppress(FileNotFoundError):
+            member.mkdir(parents=True, exist_ok=True)
+            return
+    member.mkdir(parents=True)
 
 
 def populated(member: Path) -> bool:
@@ -101,6 +111,6 @@ def remove(lab: str, member: str = "") -> None:
         top = root / "turnaround" / lab / member
         for folder, _, _ in os.walk(top, topdown=False):
             Path(folder).rmdir()
-        parent = root / "turnaround"
-        if parent.is_dir() and not any(entry.is_dir() for entry in parent.iterdir()):
-            parent.rmdir()
+        # Of the last lab; another one may begin at this moment.
+        with contextlib.suppress(OSError):
+            (root / "turnaround").rmdir()

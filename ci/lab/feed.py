@@ -171,7 +171,7 @@ async def play(
     rows: Sequence[Row],
     speed: float = 1.0,
     *,
-    flight: str = "AFR34ZG",
+    flight: str,
     clock: Callable[[], float] | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     utc: Callable[[], datetime] = lambda: datetime.now(UTC),

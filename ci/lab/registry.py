@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ci.lab.addresses import SLOTS
@@ -77,6 +77,10 @@ class Registry:
         with self._locked():
             if mine := self.get(name):
                 self.check_owner(mine, directory)
+                if mine.directory != str(directory):
+                    # Its checkout is gone: the subnets stay with the name.
+                    mine = replace(mine, directory=str(directory))
+                    self._write(mine)
                 return mine
             others = self.entries()
             used = {entry.slot for entry in others}

@@ -127,7 +127,8 @@ class Starter:
 
     def _claim(self, aircraft: int, below: Path) -> State:
         former = state.read(self.directory)
-        fresh = self.registry.get(self.name) is None
+        known = self.registry.get(self.name)
+        fresh = known is None or known.directory != str(self.directory)
         entry = self.registry.claim(
             self.name,
             self.directory,
@@ -136,7 +137,8 @@ class Starter:
             preferred=former.slot if former else None,
         )
         if fresh:
-            # No lab of this name is entered, so what bears its name was left by one that crashed.
+            # No lab of this name is entered from here, so what bears its name was left by one that
+            # crashed, or whose checkout is gone.
             self._sweep()
         if former and former.slot != entry.slot:
             self.say(f"lab {self.name}: its subnets were given away meanwhile; its hosts are new")

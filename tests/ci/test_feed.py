@@ -132,7 +132,13 @@ def played(rows, ticks, speed=1.0):
     async def run():
         with pytest.raises(Stop):
             await feed.play(
-                written.append, rows, speed, clock=lambda: now[0], sleep=sleep, utc=lambda: NOON
+                written.append,
+                rows,
+                speed,
+                flight="AFR34ZG",
+                clock=lambda: now[0],
+                sleep=sleep,
+                utc=lambda: NOON,
             )
 
     asyncio.run(run())

