@@ -74,12 +74,12 @@ def lint(c: Context) -> None:
 def lock(c: Context) -> None:
     """Write requirements/*.txt anew from pyproject.toml: hashes, and no package index's address."""
     for name, target in LOCKS.items():
-        command = ["uv", "pip", "compile", "pyproject.toml", "--extra", name, "--quiet"]
+        command = ["-m", "uv", "pip", "compile", "pyproject.toml", "--extra", name, "--quiet"]
         command += ["--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url"]
         command += ["--no-emit-find-links", *target, "--output-file", f"requirements/{name}.txt"]
         if name != "dev":
             command += ["--only-binary", ":all:"]
-        _must(f"locking {name}", subprocess.run(command, cwd=TOP, check=False).returncode)
+        _must(f"locking {name}", _python(*command))
 
 
 namespace = Collection(demo, test, lint, lock, lab, build)

@@ -7,7 +7,9 @@ lock="$top/requirements/dev.txt"
 venv="$top/.venv"
 wanted=$(sha256sum "$lock" | cut -d' ' -f1)
 
-fresh() { [ "$(cat "$venv/.made-from" 2>/dev/null)" = "$wanted" ]; }
+# The lock, and the Python that it was made with: a machine may get another one under a checkout.
+stamp() { echo "$wanted $("$venv/bin/python" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)"; }
+fresh() { [ -e "$venv/.made-from" ] && [ "$(cat "$venv/.made-from")" = "$(stamp)" ]; }
 
 find_python() {
     for name in python3 python3.13 python3.12 python3.11; do
@@ -44,7 +46,7 @@ if ! fresh; then
         "$python" -m venv "$venv"
         "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes \
             --requirement "$lock" >&2
-        echo "$wanted" >"$venv/.made-from"
+        stamp >"$venv/.made-from"
     fi
     exec 9>&-
 fi

@@ -57,6 +57,12 @@ def _binaries() -> Path:
     return found[-1].parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> None:
+    """What tests of several rooms start, installed at its first use."""
+    packages.ensure(["openssh-client"], purpose="the tests")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One throw-away server for the whole run; it never syncs to disk."""
