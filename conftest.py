@@ -32,7 +32,8 @@ def world() -> Iterator[World]:
     try:
         console = Console(highlight=False, width=110)
         if not Teller(console).tell(whole(told)):
-            pytest.fail(f"the story did not hold; fab's output is in .lab/{lab.name}/story.log")
+            # The log goes with the lab.
+            pytest.fail(f"the story did not hold; what fab said at last:\n{told.log_tail()}")
         yield told
     finally:
         lab.down()

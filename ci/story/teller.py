@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.markup import escape
 
+from fleet.errors import FleetError
+
 
 class NotSo(AssertionError):
     """What a step claims does not hold; the message says what was expected and what was found."""
@@ -62,7 +64,8 @@ class Teller:
             self.console.print(
                 f"    [red]{escape(str(fault) or repr(fault))}[/red]", soft_wrap=True
             )
-            if not isinstance(fault, NotSo):
+            # What says by itself what to do needs no traceback; what nobody foresaw does.
+            if not isinstance(fault, NotSo | FleetError):
                 self.console.print_exception(max_frames=6)
             return False
         seconds = self.clock() - started

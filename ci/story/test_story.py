@@ -37,6 +37,8 @@ def test_a_file_altered_by_hand_is_found_shown_and_put_back(world: World) -> Non
 
 
 def test_the_story_told_again_starts_from_where_it_is(world: World) -> None:
+    # As a story leaves it that was stopped aloft.
+    world.lab.link(world.aircraft[0], up=False)
     done = subprocess.run(
         ["./inv", "demo"],
         cwd=TOP,

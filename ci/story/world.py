@@ -53,8 +53,7 @@ class World:
     @property
     def inventory(self) -> dict[str, Any]:
         """The lab's inventory as the file says it."""
-        text = (TOP / ".lab" / self.lab.name / "inventory.yml").read_text()
-        loaded: dict[str, Any] = yaml.safe_load(text)
+        loaded: dict[str, Any] = yaml.safe_load(self.lab.inventory.read_text())
         return loaded
 
     def enrolled(self, host: str) -> bool:
@@ -68,8 +67,10 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command of ours must be started with to mean this lab."""
-        return {**os.environ, "LAB_NAME": self.lab.name}
+        """What a command of ours must be started with to mean this lab, whatever fleet ops work on."""
+        ours = {"LAB_NAME": self.lab.name, "FLEET_INVENTORY": str(self.lab.inventory)}
+        inherited = {key: value for key, value in os.environ.items() if key != "TURNAROUND_KEYS"}
+        return {**inherited, **ours}
 
     def fab(self, *args: str, expect: int = 0) -> str:
         """Runs `./fab ARGS` as ops would and returns what it printed; `NotSo` on another exit code."""
@@ -94,9 +95,18 @@ class World:
             timeout=FAB_TIMEOUT_S,
             check=False,
         )
-        with (self.lab.directory / "story.log").open("a") as log:
+        with self._log.open("a") as log:
             log.write(f"$ ./fab {' '.join(args)}\n{done.stdout}[exit {done.returncode}]\n")
         return done
+
+    @property
+    def _log(self) -> Path:
+        return self.lab.directory / "story.log"
+
+    def log_tail(self, lines: int = 60) -> str:
+        """The end of what fab printed in this story."""
+        said = self._log.read_text().splitlines() if self._log.exists() else ["nothing"]
+        return "\n".join(said[-lines:])
 
     def ssh(self, host: str, command: str, *, stdin: str = "", timeout_s: float = 120) -> str:
         """Runs a shell command on a host as ops over the tower and returns its standard output."""
