@@ -55,7 +55,13 @@ APPLICATIONS: Mapping[str, Application] = {
             ("bin/python", "-m", "sync.setup"),
             ("bin/python", "-m", "hangar_app.fleet_import"),
         ),
-        units=("turnaround-web.service", "turnaround-worker.service"),
+        units=(
+            "turnaround-web.service",
+            "turnaround-worker-dispatch.service",
+            "turnaround-worker-sync.service",
+            "turnaround-worker-publish.service",
+            "turnaround-worker-media.service",
+        ),
         socket="/run/turnaround/web.sock",
     ),
 }

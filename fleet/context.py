@@ -4,42 +4,75 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import require
 from fleet.errors import UsageError, did_you_mean
 from fleet.inventory import TOP, Host, Inventory
+from fleet.variables import Vars
 
 TEMPLATES = TOP / "templates"
 
 
-class Vars(dict[str, Any]):
-    """Variables that say which one is missing, for whom, and which there are."""
-
-    def __init__(self, host: str, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self._host = host
-
-    def __missing__(self, key: str) -> Any:
-        raise UsageError(
-            f"{self._host}: a role needs the variable {key}, which the inventory does not give"
-            f"{did_you_mean(key, self)}",
-            f"add {key} to the vars of {self._host}, of one of its groups, or of all",
-        )
-
-
 @dataclass(frozen=True)
 class RoleContext:
-    """The host that a role is applied to, and all hosts by name (itself included)."""
+    """A host as roles see it, and all hosts by name (itself included).
+
+    What a role needs and the inventory does not give is a UsageError with file and line.
+    """
 
     name: str
     groups: tuple[str, ...]
     tower: str | None
-    vars: Mapping[str, Any]
+    vars: Vars
     facts: Mapping[str, str]
-    hosts: Mapping[str, Host]
+    path: Path
+    line: int
+    hosts: Mapping[str, RoleContext] = field(repr=False)
+
+    @property
+    def tower_address(self) -> str:
+        """The host's place in the tower, where a role cannot do without."""
+        if self.tower is None:
+            raise UsageError(
+                f"{self.path}:{self.line}: expected tower for {self.name}, its address in the "
+                "tower, which a role needs, found none",
+                "nothing was touched; correct the file",
+            )
+        return self.tower
+
+    @property
+    def hangar(self) -> RoleContext:
+        """The host that every aircraft calls, through the tower."""
+        for other in self.hosts.values():
+            if "hangar" in other.groups and other.tower is not None:
+                return other
+        raise UsageError(
+            f"{self.path}:{self.line}: expected a host in the group hangar with a tower address, "
+            f"for {self.name} to call, found none",
+            "nothing was touched; correct the file",
+        )
+
+
+def contexts(inventory: Inventory) -> dict[str, RoleContext]:
+    """Returns every host of a fleet as roles see it, by name."""
+    hosts: dict[str, RoleContext] = {}
+    for host in inventory.hosts.values():
+        variables = Vars(host, inventory.path)
+        hosts[host.name] = RoleContext(
+            host.name,
+            host.groups,
+            host.tower,
+            variables,
+            host.facts,
+            inventory.path,
+            host.line,
+            hosts,
+        )
+    return hosts
 
 
 def role_names() -> frozenset[str]:
@@ -58,19 +91,13 @@ def catalog(inventory: Inventory, host: Host, only: tuple[str, ...] = ()) -> req
         only: the roles to take, of those the host has; empty takes all.
 
     Raises:
-        UsageError: a role does not exist, needs a variable that is missing, or declares nonsense.
+        UsageError: a role does not exist, needs what the inventory does not give, or declares
+            nonsense.
 
     >>> len(catalog(inventory, inventory.hosts["hangar"], ("base",)))  # doctest: +SKIP
     14
     """
-    context = RoleContext(
-        name=host.name,
-        groups=host.groups,
-        tower=host.tower,
-        vars=Vars(host.name, host.vars),
-        facts=host.facts,
-        hosts=inventory.hosts,
-    )
+    context = contexts(inventory)[host.name]
     with require.declare(templates=TEMPLATES) as declared:
         for role in host.roles:
             if only and role not in only:

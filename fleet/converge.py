@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import require
@@ -18,7 +16,7 @@ from fleet.report import Outcome, Reporter
 from fleet.slots import SLOTS, on_each
 from fleet.ssh import Connection
 from fleet.transport import SshTransport
-from require.result import Event, Result
+from require.result import Event, LastRun, Result
 from require.run import converge as engine
 
 SHORT_DIFF = 30
@@ -34,7 +32,6 @@ class Engine(Protocol):
         catalog: require.Catalog,
         *,
         check: bool,
-        operator: str,
         progress: Callable[[Event], None] | None,
     ) -> Result: ...
 
@@ -96,7 +93,6 @@ def on_host(
             transport,
             declared,
             check=check,
-            operator=f"{getpass.getuser()}@{socket.gethostname()}",
             progress=lambda event: say(_stage(event)),
         )
     except require.TransportError as error:
@@ -132,13 +128,14 @@ def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
         status,
         f"{detail}; {cost['trips']} trips, {cost['bytes'] / 1000:.1f} kB, {result.seconds:.1f} s",
         remedy,
-        (*lines, *(f"error: {error}" for error in result.errors)),
+        (*_before(result.last_run), *lines, *(f"error: {error}" for error in result.errors)),
         {
             "changes": [_as_json(each) for each in result.changes],
             "unknown": [_as_json(each) for each in result.unknowns],
             "errors": list(result.errors),
             "resources": len(result.outcomes),
             "run": result.run,
+            "last_run": asdict(result.last_run) if result.last_run else None,
             "engine_trips": result.trips,
             "seconds": round(result.seconds, 3),
             **cost,
@@ -164,6 +161,16 @@ def _judge(result: Result) -> tuple[Exit, str, str, str]:
     if result.changes:
         return Exit.DONE, "changed", touched, ""
     return Exit.DONE, "no change", resources, ""
+
+
+def _before(last: LastRun | None) -> list[str]:
+    """Returns what must be known of the run before this one: nothing when it went well."""
+    if last is None or (last.finished and not last.running and not last.failed):
+        return []
+    ended = "goes on" if last.running else "came to its end" if last.finished else "was cut short"
+    failed = f", failed: {', '.join(last.failed)}" if last.failed else ""
+    begun = f"{last.operator or 'someone'} at {last.at or 'a time that was not noted'}"
+    return [f"run before this one: {last.run} by {begun} {ended}{failed}"]
 
 
 def _lines(each: Any, most: int) -> list[str]:

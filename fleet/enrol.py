@@ -72,10 +72,12 @@ class Enrolment:
         """Takes the host from bare to enrolled, or finds that it is.
 
         Raises:
-            UsageError: the hangar must come first, or the inventory and the roles do not fit.
+            UsageError: the hangar must come first, the inventory and the roles do not fit, or the
+                fingerprint is not that of the key that is pinned already.
             FleetError: the host or the hangar could not do it; a second run goes on from there.
         """
         self._check_order()
+        self._check_fingerprint()
         first = self._enter()
         try:
             facts = self._prepare(first)
@@ -104,6 +106,18 @@ class Enrolment:
         for host, roles in ((self.host, FIRST_ROLES), (via, ("tower",))):
             if host is not None:
                 catalog(self.inventory, host, roles)
+
+    def _check_fingerprint(self) -> None:
+        pinned = self.host.facts.get("host_key")
+        if pinned is None or self.fingerprint is None:
+            return
+        if (known := hostkeys.parse(pinned).fingerprint) != self.fingerprint:
+            raise UsageError(
+                f"{self.host.name}: expected --fingerprint to be that of the key pinned at first "
+                f"contact, {known}, found {self.fingerprint}",
+                "leave --fingerprint out; or, if somebody really set this host up anew, remove "
+                f"{self.inventory.enrolled / self.host.name}.yml first",
+            )
 
     def _enter(self) -> Connection:
         """Logs in as the given user, or as ops when that user is shut out already."""

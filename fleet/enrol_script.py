@@ -25,10 +25,15 @@ place() {  # place FILE MODE: standard input becomes FILE when it differs; true 
 """
 
 _PREPARE = r"""
+apt_get() {  # a bare host may still be installing its own updates, which is waited for
+    apt-get -qq -y -o DPkg::Lock::Timeout=120 "$@" </dev/null >&2
+}
 install_package() {
-    apt-get install -qq -y --no-install-recommends "$1" </dev/null >&2 || {
-        apt-get update -qq </dev/null >&2
-        apt-get install -qq -y --no-install-recommends "$1" </dev/null >&2
+    apt_get install --no-install-recommends "$1" || {
+        # Power that went in the middle leaves dpkg half way, and this is what it asks for then.
+        dpkg --configure -a </dev/null >&2
+        apt_get update
+        apt_get install --no-install-recommends "$1"
     }
     did "package $1"
 }

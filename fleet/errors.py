@@ -16,6 +16,7 @@ class Exit(IntEnum):
     FAILED = 4
     USAGE = 64  # wrong usage or wrong inventory, found before anything is touched
     INTERRUPTED = 130
+    UNREAD = 141  # whoever read our output went away, as a shell says it of SIGPIPE
 
 
 # When several hosts end differently the command exits with the first of these that occurred.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 
@@ -75,12 +76,16 @@ def init_machine(
 
 
 def _ask(name: str, at: str, shown: str) -> bool:
-    answer = input(
+    # Standard output belongs to the result.
+    sys.stderr.write(
         f"{name} at {at} shows the fingerprint {shown}\nIs that the host's own? [yes/no] "
     )
-    return answer.strip().lower() in {"y", "yes"}
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _step(name: str, text: str) -> None:
-    sys.stdout.write(f"{name}: {text}\n")
-    sys.stdout.flush()
+    # A reader that is gone must not cut first contact short: the outcome says so, at its end.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{name}: {text}\n")
+        sys.stdout.flush()

@@ -41,6 +41,17 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a variable comes from: `all`, a group or a host, and the line of its value."""
+
+    level: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.level} (line {self.line})"
+
+
+@dataclass(frozen=True)
 class Host:
     """One host as the inventory says, with the variables of all its groups merged.
 
@@ -58,7 +69,7 @@ class Host:
     via: str | None = None
     vars: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
     line: int = 0
 
     @property
@@ -153,13 +164,13 @@ class _Layer:
 
     level: str = ""
     vars: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def over(self, lower: _Layer, value: Value | None) -> _Layer:
         """Returns the lower layer with the variables of this value laid over it."""
         found = list(value.items("variables by name")) if value else []
         mine = {key: inner.plain() for key, inner in found}
-        places = {key: f"{self.level} (line {inner.line})" for key, inner in found}
+        places = {key: Origin(self.level, inner.line) for key, inner in found}
         return _Layer(self.level, {**lower.vars, **mine}, {**lower.origins, **places})
 
     def merged(self, upper: _Layer) -> _Layer:
@@ -216,7 +227,7 @@ def _host(
 def _tower(value: Value) -> str:
     text = value.text("a tower address such as 10.100.64.11")
     try:
-        return str(ipaddress.ip_address(text)) if text else ""
+        return str(ipaddress.IPv4Address(text)) if text else ""
     except ValueError:
         value.fault("a tower address such as 10.100.64.11")
         return ""

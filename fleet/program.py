@@ -175,6 +175,16 @@ class Commands(Program):  # type: ignore[misc, unused-ignore]
         0
         """
         try:
+            code = self._exit_code(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`): there is nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.UNREAD
+        return code
+
+    def _exit_code(self, argv: Sequence[str] | None) -> int:
+        try:
             self.create_config()
             self.parse_core(list(argv) if argv is not None else None)
             self.parse_collection()
@@ -196,9 +206,7 @@ class Commands(Program):  # type: ignore[misc, unused-ignore]
         except KeyboardInterrupt:
             return self._fail("interrupted; a second run goes on from here", Exit.INTERRUPTED)
         except BrokenPipeError:
-            # The reader of our output went away (`| head`): there is nobody left to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Exit.DONE
+            raise
         except Exception:
             traceback.print_exc()
             return self._fail(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -122,7 +123,9 @@ class PlainReporter:
         now = self._clock()
         if now - self._told.setdefault(host, now) >= SILENCE_S:
             self._told[host] = now
-            self._write([f"{host}: … {text}"])
+            # A reader that is gone must not cut a host's work short: `done` says so, at its end.
+            with contextlib.suppress(OSError):
+                self._write([f"{host}: … {text}"])
 
     def done(self, outcome: Outcome) -> None:
         self._write(plain(outcome))

@@ -302,7 +302,8 @@ class Connection:
             channel = self._transport().open_session(timeout=self.deadlines.channel_s)
         except (paramiko.SSHException, EOFError, OSError) as error:
             self._drop()
-            raise LinkLost(f"{self.name}: the connection broke ({error})") from None
+            # Nothing was sent yet, so nothing can be running there.
+            raise Offline(f"{self.name}: the connection broke ({str(error) or 'closed'})") from None
         try:
             yield channel
         except (paramiko.SSHException, EOFError, OSError) as error:

@@ -15,6 +15,7 @@ from hangar_app import (
     context,
     csrf,
     fleet,
+    forms,
     headers,
     health,
     ingest,
@@ -58,6 +59,6 @@ def create_app(
     )
     session = scoped_session(sessionmaker(engine))
     context.attach(app, Context(settings, engine, session, enqueue or worker.enqueue))
-    for part in (headers, login, uploads, csrf, health, tower, pages, fleet, ingest, cms):
+    for part in (headers, login, uploads, csrf, forms, health, tower, pages, fleet, ingest, cms):
         part.init_app(app)
     return app

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from common.schema import Aircraft, Cursor, Work
 from hangar_app import work
@@ -15,6 +15,7 @@ from sync import state
 from sync.state import Head
 
 WORK_SHOWN = 4
+OPEN_SHOWN = 8
 WORK_WITHIN = timedelta(hours=24)
 
 
@@ -55,21 +56,27 @@ def recent_work(session: Session, now: datetime) -> dict[str, list[WorkSeen]]:
     """What is open or ended in the last day, newest first, by aircraft; '' is the hangar itself.
 
     Of the past only the last row of each kind is shown: what went wrong earlier and well since
-    is not worth a look at two in the morning.
+    is not worth a look at two in the morning. Of what is open, a few: one aircraft's rows must not
+    push out another's.
     """
+    is_open = Work.state.in_(("queued", "running"))
+    newest_first = (Work.queued_at.desc(), Work.id.desc())
+    place = func.row_number().over(
+        partition_by=(Work.aircraft, Work.kind, is_open), order_by=newest_first
+    )
+    ranked = (
+        select(Work, is_open.label("is_open"), place.label("place"))
+        .where(or_(is_open, Work.queued_at > now - WORK_WITHIN))
+        .subquery()
+    )
+    one_work = aliased(Work, ranked)
     rows = session.scalars(
-        select(Work)
-        .where(or_(Work.state.in_(("queued", "running")), Work.queued_at > now - WORK_WITHIN))
-        .order_by(Work.queued_at.desc(), Work.id.desc())
-        .limit(5000)
+        select(one_work)
+        .where(or_(ranked.c.place == 1, ranked.c.is_open & (ranked.c.place <= OPEN_SHOWN)))
+        .order_by(one_work.queued_at.desc(), one_work.id.desc())
     )
     found: dict[str, list[WorkSeen]] = defaultdict(list)
-    ended: set[tuple[str, str]] = set()
     for one in rows:
-        if one.state in ("done", "failed"):
-            if (one.aircraft, one.kind) in ended:
-                continue
-            ended.add((one.aircraft, one.kind))
         found[one.aircraft].append(look(one, now))
     return found
 
@@ -81,7 +88,7 @@ def look(one: Work, now: datetime) -> WorkSeen:
     now_it_is, reason = one.state, one.reason
     seconds = max(0, round((now - since).total_seconds()))
     if kind and one.state == "queued" and seconds > kind.queued_s:
-        now_it_is, reason = "failed", work.NOT_TAKEN
+        now_it_is, reason = "failed", kind.not_taken
     if kind and one.state == "running" and seconds > kind.running_s:
         now_it_is, reason = "failed", work.WORKER_LOST
     return WorkSeen(

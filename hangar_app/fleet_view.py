@@ -91,6 +91,9 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
     down, up = body.get("down") or {}, body.get("up") or {}
     behind = {f"{one} ↓": behind_down(heads[one], down.get(one)) for one in DOWN if one in heads}
     behind |= {f"{one} ↑": behind_up(up[one], seen.applied.get(one)) for one in UP if one in up}
+    if up:
+        # What passengers did since the last change-set was sealed: it is aboard and nowhere else.
+        behind["rows ↑"] = sum(int(up[one].get("unsealed_rows") or 0) for one in UP if one in up)
     content = body.get("content") or {}
     missing = {
         "files": int(content.get("missing_files") or 0),

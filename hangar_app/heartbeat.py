@@ -109,7 +109,8 @@ def parse(raw: bytes) -> Heartbeat:
     """Reads a heartbeat's body.
 
     Raises:
-        Refused: 413 when it is longer than 64 KiB, 400 with the first field that is wrong.
+        Refused: 413 when it is longer than 64 KiB, 400 with the first field that is wrong, or for
+            the character U+0000, which the database keeps in no text.
 
     Example:
         >>> parse(b'{"node": "EC-TAA", "at": "2026-01-02T03:04:05Z", "phase": "ground"}').node
@@ -117,6 +118,9 @@ def parse(raw: bytes) -> Heartbeat:
     """
     if len(raw) > BODY_LIMIT:
         raise Refused(413, f"the heartbeat has more than {BODY_LIMIT} bytes")
+    # Two backslashes are one in the text; what is left of the form \u0000 is the character itself.
+    if rb"\u0000" in raw.replace(rb"\\", b""):
+        raise Refused(400, "the heartbeat is not as agreed: it holds the character U+0000")
     try:
         return Heartbeat.model_validate_json(raw)
     except ValidationError as error:

@@ -153,4 +153,4 @@ def _keep(upload: FileStorage, folder: Path) -> None:
     """Gives the arrived file its place; it is on this disk already, so that is a second name."""
     folder.mkdir(parents=True)
     upload.stream.flush()
-    os.link(upload.stream.name, folder / "upload")
+    os.link(upload.stream.name, folder / job.UPLOAD)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,11 +24,12 @@ from hangar_app import dispatch as dispatching
 from hangar_app import work
 from hangar_app.media import importing, job
 from hangar_app.media.rendition import MediaError
-from hangar_app.work import Claim, Job
+from hangar_app.work import Claim, Job, Kind
 from sync import hangar, publish, seal
 
 log = logging.getLogger(__name__)
 
+TRIES = 3  # of an import whose worker is lost
 NOTE_EVERY_S = 2.0  # an aircraft may say a hundred lines a second; the page is looked at every five
 
 
@@ -54,25 +56,56 @@ class Tools:
         return sessionmaker(self.engine)()
 
 
-Performer = Callable[[Tools, Claim], dict[str, Any]]
-
-
-def take_up(tools: Tools) -> None:
-    """Wakes workers for all that waits, when one has just started: its message may be lost.
-
-    The manifest is written too: time may have run out for some of its items meanwhile.
-    """
-    with tools.session() as session:
-        work.start(session, [work.PUBLISH], tools.clock())
-        waiting = work.waiting(session)
-        session.commit()
-    for each in waiting:
-        tools.enqueue(each)
+# Gives what is kept in the row of work that went well; None where it ended the row itself.
+Performer = Callable[[Tools, Claim], dict[str, Any] | None]
 
 
 def tools_for(settings: Settings, enqueue: Callable[[Job], None]) -> Tools:
     """The tools of a worker's process."""
     return Tools(settings, engine_for(settings), enqueue)
+
+
+def begin(tools: Tools, kinds: Sequence[Kind]) -> None:
+    """What the worker of these kinds does before it takes anything.
+
+    The manifest is written too: time may have run out for some of its items meanwhile.
+    """
+    for kind in kinds:
+        lose(tools, kind)
+    if work.PUBLISH in kinds:
+        with tools.session() as session:
+            work.start(session, [work.PUBLISH], tools.clock())
+            session.commit()
+    take_up(tools, kinds)
+
+
+def take_up(tools: Tools, kinds: Sequence[Kind], waited_s: float = 0) -> None:
+    """Wakes workers for what waits so long: its message is lost, or the broker was away."""
+    with tools.session() as session:
+        before = tools.clock() - timedelta(seconds=waited_s)
+        waiting = work.waiting(session, kinds, before)
+    for each in waiting:
+        tools.enqueue(each)
+
+
+def lose(tools: Tools, kind: Kind, only: UUID | None = None) -> None:
+    """Ends the rows of a kind that run, or the one of them, because what did them is gone.
+
+    A kind has one worker, so at its start none of its rows can be running. An import whose upload
+    is there still is tried again, but not for ever: it may be what brought the worker down.
+    """
+    with tools.session() as session:
+        for claim in work.running(session, kind, only):
+            log.warning("work %s (%s) lost its worker", claim.id, kind.name)
+            if kind is work.MEDIA:
+                folder = _folder(tools, claim)
+                lost = int(claim.detail.get("lost", 0)) + 1
+                if lost < TRIES and (folder / job.UPLOAD).exists():
+                    work.again(session, claim.id, tools.clock(), {"lost": lost})
+                    continue
+                shutil.rmtree(folder, ignore_errors=True)
+            work.finish(session, claim.id, tools.clock(), work.WORKER_LOST)
+        session.commit()
 
 
 def perform(tools: Tools, id: UUID, performer: Performer) -> None:
@@ -95,7 +128,8 @@ def perform(tools: Tools, id: UUID, performer: Performer) -> None:
         _end(tools, id, f"{type(error).__name__}: {error}"[:2000], {})
         raise
     else:
-        _end(tools, id, None, detail)
+        if detail is not None:
+            _end(tools, id, None, detail)
 
 
 def _end(tools: Tools, id: UUID, reason: str | None, detail: dict[str, Any]) -> None:
@@ -153,22 +187,34 @@ def publish_catalogue(tools: Tools, claim: Claim) -> dict[str, Any]:
     return {}
 
 
-def media(tools: Tools, claim: Claim) -> dict[str, Any]:
-    """Imports an upload: the item and the end of the work are one transaction."""
+def media(tools: Tools, claim: Claim) -> None:
+    """Imports an upload: the item and the end of the work are one transaction.
+
+    Only after it is the upload removed, so that an import that was cut can be done again.
+    """
     request = job.Request.of(claim.detail)
-    folder = job.folder(tools.settings.state_dir, claim.id)
     try:
-        stored = importing.render_and_store(request, folder, tools.settings)
+        stored = importing.render_and_store(request, _folder(tools, claim), tools.settings)
     except MediaError as error:
+        _clear(tools, claim)
         raise WorkFailed(str(error)) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        job.sweep(tools.settings.state_dir, tools.clock())
     now = tools.clock()
     with tools.session() as session:
         item = importing.write_item(session, request, stored, now)
+        done = {"item": str(item), "files": len(stored)}
+        work.finish(session, claim.id, now, detail=done)
         jobs = work.start(session, [work.PUBLISH], now)
         session.commit()
     for waiting in jobs:
         tools.enqueue(waiting)
-    return {"item": str(item), "files": len(stored)}
+    _clear(tools, claim)
+
+
+def _folder(tools: Tools, claim: Claim) -> Path:
+    return job.folder(tools.settings.state_dir, claim.id)
+
+
+def _clear(tools: Tools, claim: Claim) -> None:
+    """Removes an import's folder, and what others left."""
+    shutil.rmtree(_folder(tools, claim), ignore_errors=True)
+    job.sweep(tools.settings.state_dir, tools.clock())

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 
 from common.uuid7 import uuid7
 
-NOT_TAKEN = "No worker took it in time: is turnaround-worker running at the hangar?"
 WORKER_LOST = "Its worker stopped before it was done."
 HANGAR = ""  # in the column `aircraft`: work of the hangar itself
 
@@ -30,8 +29,9 @@ class Kind:
 
     `queued_s`: a row that no worker took for so long is given up. `running_s`: a row that runs
     longer lost its worker. `rest_s`: how long after its end the same is not started for the same
-    aircraft again, so that what fails does not fail at every heartbeat. `alone`: a running row
-    stands for the next one too; where it does not, one more may wait behind it.
+    aircraft again, and `failed_rest_s` where it failed, so that what fails does not fail at every
+    heartbeat. `alone`: a running row stands for the next one too; where it does not, one more may
+    wait behind it.
     """
 
     name: str
@@ -39,12 +39,19 @@ class Kind:
     queued_s: int
     running_s: int
     rest_s: int = 0
+    failed_rest_s: int = 0
     alone: bool = False
+
+    @property
+    def not_taken(self) -> str:
+        """Why a row was given up that no worker took."""
+        unit = f"turnaround-worker-{self.queue}"
+        return f"No worker took it in time: is {unit} running at the hangar?"
 
 
 DISPATCH = Kind("dispatch", "dispatch", queued_s=120, running_s=3700, rest_s=15, alone=True)
-INGEST = Kind("ingest", "sync", queued_s=120, running_s=900)
-PUBLISH = Kind("publish", "sync", queued_s=120, running_s=900)
+INGEST = Kind("ingest", "sync", queued_s=120, running_s=900, failed_rest_s=60)
+PUBLISH = Kind("publish", "publish", queued_s=120, running_s=900)
 MEDIA = Kind("media", "media", queued_s=24 * 3600, running_s=5 * 3600)
 KINDS = {kind.name: kind for kind in (DISPATCH, INGEST, PUBLISH, MEDIA)}
 
@@ -69,24 +76,28 @@ class Claim:
 _START = text("""
 WITH wanted AS (
   SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:queued AS int[]),
-                       CAST(:running AS int[]), CAST(:rest AS int[]), CAST(:alone AS bool[]))
-         AS w(id, kind, queued_s, running_s, rest_s, alone)
+                       CAST(:running AS int[]), CAST(:rest AS int[]), CAST(:failed_rest AS int[]),
+                       CAST(:alone AS bool[]), CAST(:not_taken AS text[]))
+         AS w(id, kind, queued_s, running_s, rest_s, failed_rest_s, alone, not_taken)
 ), former AS (
-  SELECT o.kind, o.id, o.state,
+  SELECT o.kind, o.id, o.state, w.not_taken,
          CASE o.state
            WHEN 'queued' THEN extract(epoch FROM CAST(:now AS timestamptz) - o.queued_at) < w.queued_s
            WHEN 'running' THEN extract(epoch FROM CAST(:now AS timestamptz) - o.started_at) < w.running_s
-           ELSE extract(epoch FROM CAST(:now AS timestamptz) - o.finished_at) < w.rest_s
+           WHEN 'done' THEN extract(epoch FROM CAST(:now AS timestamptz) - o.finished_at) < w.rest_s
+           -- What went well since needs no rest.
+           ELSE o.finished_at = max(o.finished_at) OVER (PARTITION BY o.kind)
          END AS holds,
          o.state <> 'running' OR w.alone AS blocks
     FROM work o JOIN wanted w ON w.kind = o.kind
    WHERE o.aircraft = :aircraft
      AND o.queued_at > CAST(:now AS timestamptz) - interval '2 days'
      AND (o.state IN ('queued', 'running')
-          OR extract(epoch FROM CAST(:now AS timestamptz) - o.finished_at) < w.rest_s)
+          OR extract(epoch FROM CAST(:now AS timestamptz) - o.finished_at)
+             < greatest(w.rest_s, w.failed_rest_s))
 ), given_up AS (
   UPDATE work SET state = 'failed', finished_at = :now,
-         reason = CASE former.state WHEN 'queued' THEN :not_taken ELSE :worker_lost END
+         reason = CASE former.state WHEN 'queued' THEN former.not_taken ELSE :worker_lost END
     FROM former WHERE work.id = former.id AND former.state IN ('queued', 'running') AND NOT holds
 )
 INSERT INTO work (id, aircraft, kind, state, queued_at, detail)
@@ -130,10 +141,11 @@ def start(
             "queued": [kind.queued_s for kind in wanted],
             "running": [kind.running_s for kind in wanted],
             "rest": [kind.rest_s for kind in wanted],
+            "failed_rest": [kind.failed_rest_s for kind in wanted],
             "alone": [kind.alone for kind in wanted],
             "aircraft": aircraft,
             "now": now,
-            "not_taken": NOT_TAKEN,
+            "not_taken": [kind.not_taken for kind in wanted],
             "worker_lost": WORKER_LOST,
             "detail": json.dumps(dict(detail or {})),
         },
@@ -159,12 +171,43 @@ def add(session: Session, kind: Kind, now: datetime, id: UUID, detail: Mapping[s
     return Job(id, kind)
 
 
-def waiting(session: Session) -> list[Job]:
-    """The rows that wait for a worker; whether one was ever woken for them cannot be known."""
+def waiting(session: Session, kinds: Iterable[Kind], before: datetime) -> list[Job]:
+    """The rows that wait since `before` or longer; whether a worker was woken for them is not known.
+
+    Those behind a row of their kind that runs are left out: a worker is there, and goes on to them.
+    """
     rows = session.execute(
-        text("SELECT id, kind FROM work WHERE state = 'queued' ORDER BY queued_at")
+        text(
+            "SELECT id, kind FROM work w WHERE state = 'queued' AND kind = ANY(:kinds) "
+            "AND queued_at <= :before AND NOT EXISTS "
+            "(SELECT FROM work r WHERE r.kind = w.kind AND r.state = 'running') ORDER BY queued_at"
+        ),
+        {"kinds": [kind.name for kind in kinds], "before": before},
     )
-    return [Job(row.id, KINDS[row.kind]) for row in rows if row.kind in KINDS]
+    return [Job(row.id, KINDS[row.kind]) for row in rows]
+
+
+def running(session: Session, kind: Kind, only: UUID | None = None) -> list[Claim]:
+    """The rows of a kind that run, or the one of them; locked until the caller's transaction ends."""
+    rows = session.execute(
+        text(
+            "SELECT id, aircraft, detail FROM work WHERE state = 'running' AND kind = :kind "
+            "AND (CAST(:only AS uuid) IS NULL OR id = :only) FOR UPDATE"
+        ),
+        {"kind": kind.name, "only": only},
+    )
+    return [Claim(row.id, row.aircraft, dict(row.detail)) for row in rows]
+
+
+def again(session: Session, id: UUID, now: datetime, detail: Mapping[str, Any]) -> None:
+    """Lets a row that ran wait once more, from now on."""
+    session.execute(
+        text(
+            "UPDATE work SET state = 'queued', queued_at = :now, started_at = NULL, "
+            "detail = detail || CAST(:detail AS jsonb) WHERE id = :id"
+        ),
+        {"id": id, "now": now, "detail": json.dumps(dict(detail))},
+    )
 
 
 def claim(session: Session, id: UUID, now: datetime) -> Claim | None:
@@ -194,11 +237,11 @@ def finish(
     reason: str | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Ends a row: done, or failed where there is a reason."""
+    """Ends a row: done, or failed where there is a reason; what is done stays so."""
     session.execute(
         text(
             "UPDATE work SET state = :state, reason = :reason, finished_at = :now, "
-            "detail = detail || CAST(:detail AS jsonb) WHERE id = :id"
+            "detail = detail || CAST(:detail AS jsonb) WHERE id = :id AND state <> 'done'"
         ),
         {
             "id": id,

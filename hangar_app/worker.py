@@ -1,18 +1,22 @@
 """The hangar's workers: Celery tasks that claim a row of `work` and call the function that does it.
 
-    python -m celery -A hangar_app.worker worker -Q dispatch,sync,media
+    python -m celery -A hangar_app.worker worker -Q media -n media@hangar --concurrency 1
 
-One queue per kind of task, so that a film being packaged never keeps an aircraft waiting.
+One queue and one worker per kind of task, so that a film being packaged never keeps an aircraft
+waiting. Dispatch runs in threads, because all that it does is wait for SSH: the time limits here do
+not reach a thread, but a call has its own deadline. The others run in processes.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from celery import Celery
-from celery.signals import worker_process_init, worker_ready
+from celery import Celery, bootsteps
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.signals import task_failure, worker_process_init
 from kombu.exceptions import OperationalError
 
 from common.settings import Settings
@@ -22,7 +26,10 @@ from hangar_app.work import Kind
 
 log = logging.getLogger(__name__)
 
+PREFIX = "hangar."  # of a task's name; the rest is its kind
 SOCKET_S = 5
+LOOK_EVERY_S = 15
+WAITED_S = 10  # what waits for less is most likely about to be taken
 
 
 def configuration() -> dict[str, Any]:
@@ -66,7 +73,10 @@ _tools: list[Tools] = []
 
 
 def tools() -> Tools:
-    """This process's database and settings, made at first use: never shared across a fork."""
+    """This process's database and settings, made at first use: never shared across a fork.
+
+    Threads share them: an engine may be, and each takes a session of its own from it.
+    """
     if not _tools:
         _tools.append(performing.tools_for(Settings.load(), enqueue))
     return _tools[0]
@@ -79,11 +89,47 @@ def _fresh(**_: Any) -> None:
 worker_process_init.connect(_fresh)
 
 
-def _take_up(**_: Any) -> None:
-    performing.take_up(tools())
+class TakingUp(bootsteps.StartStopStep):  # type: ignore[misc, unused-ignore]
+    """Settles what the former worker of these queues left, then looks now and then for what waits.
+
+    It stands behind Celery's own steps and before its loop, so nothing was taken yet at `begin`. When
+    the broker is lost and found again the steps stop and start, and what runs meanwhile runs on.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **more: Any) -> None:
+        super().__init__(consumer, **more)
+        self.begun = False
+        self.look: Any = None
+
+    def start(self, consumer: Any) -> None:
+        queues = consumer.app.amqp.queues.consume_from
+        kinds = [kind for kind in work.KINDS.values() if kind.queue in queues]
+        if not self.begun:
+            performing.begin(tools(), kinds)
+            self.begun = True
+        self.look = consumer.timer.call_repeatedly(LOOK_EVERY_S, _take_up, (kinds,))
+
+    def stop(self, consumer: Any) -> None:
+        if self.look:
+            self.look.cancel()
 
 
-worker_ready.connect(_take_up)
+def _take_up(kinds: list[Kind]) -> None:
+    performing.take_up(tools(), kinds, WAITED_S)
+
+
+app.steps["consumer"].add(TakingUp)
+
+
+def _lose(sender: Any, exception: BaseException, args: Sequence[str], **_: Any) -> None:
+    """Ends the row of a process that died or was cut, which could not do so itself."""
+    if isinstance(exception, WorkerLostError | TimeLimitExceeded):
+        performing.lose(tools(), work.KINDS[sender.name.removeprefix(PREFIX)], UUID(args[0]))
+
+
+task_failure.connect(_lose)
 
 
 def _task(kind: Kind, performer: Performer) -> Any:
@@ -91,7 +137,7 @@ def _task(kind: Kind, performer: Performer) -> Any:
         performing.perform(tools(), UUID(id), performer)
 
     run.__doc__ = performer.__doc__
-    return app.task(name=f"hangar.{kind.name}")(run)
+    return app.task(name=f"{PREFIX}{kind.name}")(run)
 
 
 TASKS = {
@@ -108,8 +154,8 @@ TASKS = {
 def enqueue(job: work.Job) -> None:
     """Wakes a worker for a row of `work`.
 
-    A broker that does not answer costs a warning, not the request: the row waits, and a worker that
-    starts takes what waits; what an aircraft is due is started anew by its next heartbeat as well.
+    A broker that does not answer costs a warning, not the request: the row waits, and the workers
+    look for what waits; what an aircraft is due is started anew by its next heartbeat as well.
     """
     try:
         TASKS[job.kind.name].apply_async(args=[str(job.id)], queue=job.kind.queue, retry=False)

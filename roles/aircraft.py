@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import require
 from roles import firewall, services
-from roles.context import Context, in_group
+from roles.context import Context
 from roles.firewall import Side
 
 GUNICORN = (
@@ -15,33 +15,33 @@ GUNICORN = (
 
 def apply(host: Context) -> None:
     """Declares an aircraft."""
-    hangar = next(iter(in_group(host, "hangar").values()))
+    hangar = host.hangar
     firewall.apply(
         host,
         [
-            Side(host.vars.get("cabin_interface", "cabin0"), tcp=(80,)),
-            Side(host.vars.get("ramp_interface", "ramp0"), tcp=(22,)),
+            Side(host.vars.interface("cabin_interface", "cabin0"), tcp=(80,)),
+            Side(host.vars.interface("ramp_interface", "ramp0"), tcp=(22,)),
             Side("wg0", tcp=(22,)),
         ],
     )
     services.apply(
         host,
         site="nginx/aircraft.conf.j2",
-        cabin_address=host.vars["cabin_address"],
+        cabin_address=host.vars.address("cabin_address"),
         folders=["content", "sync"],
         settings={
             "role": "aircraft",
-            "airline": host.vars["airline"],
-            "airline_name": host.vars["airline_name"],
-            "hangar_url": f"http://{hangar.tower}",
-            "hangar_ssh": f"fleet@{hangar.tower}",
+            "airline": host.vars.text("airline"),
+            "airline_name": host.vars.text("airline_name"),
+            "hangar_url": f"http://{hangar.tower_address}",
+            "hangar_ssh": f"fleet@{hangar.tower_address}",
         },
     )
 
     # Its own way to the hangar, and the hangar's way here.
     require.file.file(
         "/etc/turnaround/keys/known_hosts",
-        content=f"{hangar.tower} {hangar.facts.get('host_key', '')}\n",
+        content=f"{hangar.tower_address} {hangar.facts.get('host_key', '')}\n",
     )
     services.key("sync_ed25519")
     services.script(

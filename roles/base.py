@@ -23,7 +23,7 @@ def apply(host: Context) -> None:
     require.file.template(
         "/etc/systemd/journald.conf.d/turnaround.conf",
         template="journald/limits.conf.j2",
-        max_use=host.vars.get("journal_max", "200M"),
+        max_use=host.vars.text("journal_max", "200M"),
         notify=[require.systemd.restarted("systemd-journald")],
     )
 

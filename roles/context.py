@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from typing import Any, Protocol
 
 
-class Neighbour(Protocol):
-    """A host of the inventory, with what first contact learned of it (`facts`, empty before)."""
+class Variables(Protocol):
+    """The variables of a host, each read as what it must be; one that is missing or wrong stops
+    the command before any host is touched, with the file and the line to correct."""
 
+    def get(self, key: str, /) -> Any: ...
+    def text(self, key: str, default: str | None = None) -> str: ...
+    def interface(self, key: str, default: str | None = None) -> str: ...
+    def address(self, key: str) -> str: ...
+    def network(self, key: str) -> IPv4Network: ...
+    def endpoint(self, key: str) -> str: ...
+
+
+class Neighbour(Protocol):
+    """A host of the inventory, with what first contact learned of it (`facts`, empty before).
+
+    `tower_address` is `tower` where a role cannot do without.
+    """
+
+    @property
+    def name(self) -> str: ...
     @property
     def groups(self) -> tuple[str, ...]: ...
     @property
     def tower(self) -> str | None: ...
     @property
-    def vars(self) -> Mapping[str, Any]: ...
+    def tower_address(self) -> str: ...
+    @property
+    def vars(self) -> Variables: ...
     @property
     def facts(self) -> Mapping[str, str]: ...
 
 
 class Context(Neighbour, Protocol):
-    """The host that a role is applied to, and all hosts by name (itself included)."""
+    """The host that a role is applied to, all hosts by name (itself included), and the hangar."""
 
     @property
-    def name(self) -> str: ...
-    @property
     def hosts(self) -> Mapping[str, Neighbour]: ...
+    @property
+    def hangar(self) -> Neighbour: ...
 
 
 def in_group(host: Context, group: str) -> dict[str, Neighbour]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import require
 from roles import firewall, services
 from roles.context import Context, in_group
@@ -15,10 +17,31 @@ GUNICORN = (
 GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
 
 
+@dataclass(frozen=True)
+class Worker:
+    """The one unit that serves a queue: its pool, how many at once, and how long it may finish."""
+
+    queue: str
+    pool: str
+    at_once: int
+    memory: str
+    finish_s: int
+
+
+# A release waits for what is short; a call and a film are cut, and done again.
+WORKERS = (
+    # As many as may land at once, and more: all it does is wait for SSH.
+    Worker("dispatch", "threads", 64, "1G", 15),
+    Worker("sync", "prefork", 2, "1G", 45),
+    Worker("publish", "prefork", 1, "1G", 45),
+    Worker("media", "prefork", 1, "2G", 15),
+)
+
+
 def apply(host: Context) -> None:
     """Declares the hangar."""
     aircraft = in_group(host, "aircraft")
-    public = host.vars.get("public_interface", "cell0")
+    public = host.vars.interface("public_interface", "cell0")
     firewall.apply(
         host,
         [Side(public, tcp=(22, 80), udp=(LISTEN_PORT,)), Side("wg0", tcp=(22, 80))],
@@ -27,20 +50,20 @@ def apply(host: Context) -> None:
     services.apply(
         host,
         site="nginx/hangar.conf.j2",
-        public_address=host.vars["public_address"],
-        tower_address=host.tower,
+        public_address=host.vars.address("public_address"),
+        tower_address=host.tower_address,
         folders=["content", "imports"],
         settings={
             "role": "hangar",
-            "airline": host.vars["airline"],
-            "airline_name": host.vars["airline_name"],
+            "airline": host.vars.text("airline"),
+            "airline_name": host.vars.text("airline_name"),
         },
     )
     require.file.template(
         "/etc/turnaround/fleet.json",
         template="app/fleet.json.j2",
         aircraft=[
-            {"name": name, "tower": other.tower, "airline": other.vars["airline"]}
+            {"name": name, "tower": other.tower, "airline": other.vars.text("airline")}
             for name, other in aircraft.items()
         ],
     )
@@ -101,10 +124,13 @@ def apply(host: Context) -> None:
         command=GUNICORN,
         umask="0007",
     )
-    services.unit(
-        "turnaround-worker",
-        kind="hangar",
-        description="The hangar's tasks: dispatch, sync, media",
-        command="celery -A hangar_app.worker worker -Q dispatch,sync,media --concurrency 4",
-        memory="2G",
-    )
+    for worker in WORKERS:
+        services.unit(
+            f"turnaround-worker-{worker.queue}",
+            kind="hangar",
+            description=f"The hangar's tasks: {worker.queue}",
+            command=f"celery -A hangar_app.worker worker -Q {worker.queue} -n {worker.queue}@{host.name}"
+            f" --pool {worker.pool} --concurrency {worker.at_once}",
+            memory=worker.memory,
+            finish_s=worker.finish_s,
+        )

@@ -30,11 +30,14 @@ def apply(
     require.apt.packages(["nginx", "redis-server"])
     require.systemd.service("redis-server")
     require.user.user("www-data", groups=["turnaround"])
-    require.file.absent("/etc/nginx/sites-enabled/default")
+    # A restart, not a reload: the addresses that it listens on change with these.
+    sites_changed = [require.systemd.restarted("nginx")]
+    # It comes with the package, and would listen on all addresses.
+    require.file.absent("/etc/nginx/sites-enabled/default", notify=sites_changed)
     require.file.template(
         "/etc/nginx/conf.d/turnaround.conf",
         template=site,
-        notify=[require.systemd.restarted("nginx")],
+        notify=sites_changed,
         **site_vars,
     )
     require.systemd.service("nginx")
@@ -45,8 +48,9 @@ def apply(
         "secret key of our apps",
         "umask 027; head -c 48 /dev/urandom | base64 -w0 > /etc/turnaround/keys/secret_key.new"
         " && chgrp turnaround /etc/turnaround/keys/secret_key.new"
+        " && sync /etc/turnaround/keys/secret_key.new"
         " && mv /etc/turnaround/keys/secret_key.new /etc/turnaround/keys/secret_key",
-        creates="/etc/turnaround/keys/secret_key",
+        unless="test -s /etc/turnaround/keys/secret_key",
     )
     require.file.template(
         "/etc/turnaround/app.env",
@@ -108,8 +112,13 @@ def unit(
     groups: Sequence[str] = (),
     umask: str | None = None,
     memory: str = "512M",
+    finish_s: int | None = None,
 ) -> None:
-    """Declares one of our processes as a unit that waits for the first release of its kind."""
+    """Declares one of our processes as a unit that waits for the first release of its kind.
+
+    `finish_s` is for a process that ends what it has begun when it is stopped: it gets so many seconds,
+    and what it started is left alone until then.
+    """
     settings_changed = [require.systemd.restarted(name)]
     require.systemd.unit(
         f"{name}.service",
@@ -120,6 +129,7 @@ def unit(
         groups=groups,
         umask=umask,
         memory=memory,
+        finish_s=finish_s,
         notify=settings_changed,
     )
     require.systemd.service(name)

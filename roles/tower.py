@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Any
 
 import require
@@ -17,19 +16,18 @@ def apply(host: Context) -> None:
     userspace = ["wireguard-go"] if host.vars.get("tower_userspace") else []
     require.apt.packages(["wireguard-tools", *userspace])
     is_hangar = "hangar" in host.groups
+    peers = in_group(host, "aircraft").values() if is_hangar else [host.hangar]
+    # Only the aircraft calls: the hangar learns where each one is from its handshake.
+    endpoint = None if is_hangar else host.vars.endpoint("tower_endpoint")
     require.file.template(
         "/etc/wireguard/wg0.conf",
         template="tower/wg0.conf.j2",
         mode=0o600,
         name=host.name,
         # The whole network, so that the route is there before the peers are: a reload adds peers, not routes.
-        address=f"{host.tower}/{ip_network(host.vars['tower_network']).prefixlen}",
+        address=f"{host.tower_address}/{host.vars.network('tower_network').prefixlen}",
         listen_port=LISTEN_PORT if is_hangar else None,
-        peers=[
-            _peer(host, name, peer)
-            for name, peer in in_group(host, "aircraft" if is_hangar else "hangar").items()
-            if peer.facts.get("tower_key")
-        ],
+        peers=[_peer(peer, endpoint) for peer in peers if peer.facts.get("tower_key")],
         notify=[require.systemd.reloaded("wg-quick@wg0")],
     )
     require.file.directory("/etc/systemd/system/wg-quick@.service.d")
@@ -37,11 +35,9 @@ def apply(host: Context) -> None:
     require.systemd.service("wg-quick@wg0")
 
 
-def _peer(host: Context, name: str, peer: Neighbour) -> dict[str, Any]:
-    # Only the aircraft calls: the hangar learns where each one is from its handshake.
-    endpoint = host.vars.get("tower_endpoint") if "hangar" in peer.groups else None
+def _peer(peer: Neighbour, endpoint: str | None) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": peer.name,
         "key": peer.facts["tower_key"],
         "address": peer.tower,
         "endpoint": endpoint,

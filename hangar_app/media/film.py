@@ -192,7 +192,7 @@ def render(upload: Path, into: Path, limits: Limits | None = None) -> list[Rendi
 
     Example:
         render(Path("bunny.mp4"), Path("/tmp/out"))
-        # [Rendition("poster", "poster.webp", …), Rendition("hls", "hls/master.m3u8", …), …]
+        # [Rendition("poster", "poster.jpg", …), Rendition("hls", "hls/master.m3u8", …), …]
     """
     limits = limits or Limits()
     found = probe(upload, limits)
@@ -210,13 +210,13 @@ def render(upload: Path, into: Path, limits: Limits | None = None) -> list[Rendi
         "given a poster",
     )
     with Image.open(still) as picture:
-        poster.write(picture, into / "poster.webp")
+        poster.write(picture, into / "poster.jpg")
     files = sorted(file for file in hls.rglob("*") if file.is_file())
     master = hls / "master.m3u8"
     if master not in files or not any(file.suffix == ".m4s" for file in files):
         raise MediaError("ffmpeg wrote no segments for this film: it is cut or damaged.")
     return [
-        Rendition("poster", "poster.webp", into / "poster.webp"),
+        Rendition("poster", "poster.jpg", into / "poster.jpg"),
         *(Rendition("hls", file.relative_to(into).as_posix(), file) for file in files),
     ]
 

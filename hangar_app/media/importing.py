@@ -20,7 +20,7 @@ from common.settings import Settings
 from common.uuid7 import uuid7
 from hangar_app import audit
 from hangar_app.media import film, newspaper
-from hangar_app.media.job import Request
+from hangar_app.media.job import UPLOAD, Request
 from hangar_app.media.rendition import MediaError, Rendition
 from sync import publish
 
@@ -48,7 +48,7 @@ def render_and_store(request: Request, folder: Path, settings: Settings) -> list
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    upload = folder / "upload"
+    upload = folder / UPLOAD
     if not upload.exists():
         raise MediaError("The uploaded file is gone. Bring it again.")
     try:

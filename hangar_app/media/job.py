@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 MediaKind = Literal["film", "newspaper"]
+UPLOAD = "upload"  # the file in the folder of its import
 ARRIVING = "arriving"  # the folder of what is still being uploaded
 LEFT_S = 2 * 24 * 3600
 TIMES = ("valid_from", "valid_to")
@@ -53,12 +55,19 @@ class Request:
 
 
 def folder(state_dir: Path, work_id: UUID) -> Path:
-    """The folder of one import: `upload` in it, and what is rendered from it."""
+    """The folder of one import: the upload in it, and what is rendered from it."""
     return state_dir / "imports" / str(work_id)
 
 
 def sweep(state_dir: Path, now: datetime) -> None:
-    """Removes what imports left whose worker was killed; none runs or waits for two days."""
-    for left in (state_dir / "imports").glob("*"):
-        if now.timestamp() - left.stat().st_mtime > LEFT_S and left.name != ARRIVING:
-            shutil.rmtree(left, ignore_errors=True)
+    """Removes what imports left whose worker was killed; none runs, waits or arrives for two days."""
+    imports = state_dir / "imports"
+    for left in (*imports.glob("*"), *imports.glob(f"{ARRIVING}/*")):
+        # Another import that ends at this moment may remove it first.
+        with suppress(FileNotFoundError):
+            if left.name == ARRIVING or now.timestamp() - left.stat().st_mtime <= LEFT_S:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()

@@ -1,8 +1,10 @@
 """A newspaper: a PDF that is checked, kept as it is, and shown as page images and a poster.
 
 Phones of the cabin open the page images at once; the PDF itself stays there for those who want all
-of it. PDFium repairs what it can without a word, so the checks here are about what a repaired file
-cannot hide: no header, no end, no pages, a first page with nothing on it.
+of it. The name of a page image says which page it is, and of how many: a paper that is longer than
+what is shown of it does not end without a word. PDFium repairs what it can without a word, so the
+checks here are about what a repaired file cannot hide: no header, no end, no pages, a first page
+with nothing on it.
 """
 
 from __future__ import annotations
@@ -27,14 +29,15 @@ TRAILER_WITHIN = 2048
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a newspaper is taken: sizes in bytes, width in pixels, time in seconds."""
+    """How much of a newspaper is taken and shown: sizes in bytes, pages in pixels, time in seconds."""
 
     size: int = 200_000_000
     pages: int = 400
-    page_images: int = 8
-    page_width: int = 1200
+    page_images: int = 120
+    images_size: int = 40_000_000
+    page_width: int = 1000
     page_height: int = 2400
-    seconds: float = 120.0
+    seconds: float = 600.0
 
 
 def check(upload: Path, limits: Limits) -> None:
@@ -78,8 +81,8 @@ def render(
 
     Example:
         render(Path("courier.pdf"), Path("/tmp/out"))
-        # [Rendition("poster", "poster.webp", …), Rendition("document", "document.pdf", …),
-        #  Rendition("page", "pages/001.webp", …), …]
+        # [Rendition("poster", "poster.jpg", …), Rendition("document", "document.pdf", …),
+        #  Rendition("page", "pages/001-of-024.jpg", …), …]
     """
     limits = limits or Limits()
     check(upload, limits)
@@ -90,6 +93,7 @@ def render(
         if not 1 <= count <= limits.pages:
             raise MediaError(f"The PDF has {count} pages; 1 to {limits.pages} are taken.")
         pages: list[Rendition] = []
+        left = limits.images_size
         for index in range(min(count, limits.page_images)):
             if clock() > deadline:
                 raise MediaError(
@@ -99,16 +103,19 @@ def render(
             picture = _picture(document, index, limits)
             if index == 0:
                 _refuse_blank(picture)
-                poster.write(picture, into / "poster.webp")
-            file = into / f"{index + 1:03d}.webp"
+                poster.write(picture, into / "poster.jpg")
+            file = into / f"{index + 1:03d}-of-{count:03d}.jpg"
             poster.write(picture, file, width=limits.page_width)
+            left -= file.stat().st_size
+            if left < 0:
+                break
             pages.append(Rendition("page", f"pages/{file.name}", file))
     finally:
         document.close()
     paper = into / "document.pdf"
     shutil.copyfile(upload, paper)
     return [
-        Rendition("poster", "poster.webp", into / "poster.webp"),
+        Rendition("poster", "poster.jpg", into / "poster.jpg"),
         Rendition("document", "document.pdf", paper),
         *pages,
     ]

@@ -9,11 +9,11 @@ from typing import Literal
 Role = Literal["poster", "hls", "document", "page"]
 
 MIME_TYPES = {
+    ".jpg": "image/jpeg",
     ".m3u8": "application/vnd.apple.mpegurl",
     ".m4s": "video/iso.segment",
     ".mp4": "video/mp4",
     ".pdf": "application/pdf",
-    ".webp": "image/webp",
 }
 
 
@@ -26,8 +26,8 @@ class Rendition:
     """One file of an item: `path` is where it lies in the item, `file` where it lies now.
 
     Example:
-        >>> Rendition("page", "pages/001.webp", Path("/tmp/001.webp")).mime
-        'image/webp'
+        >>> Rendition("page", "pages/001-of-024.jpg", Path("/tmp/001-of-024.jpg")).mime
+        'image/jpeg'
     """
 
     role: Role

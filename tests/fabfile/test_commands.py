@@ -107,6 +107,17 @@ def test_a_malformed_inventory_is_64_with_file_and_line(
     assert fleet.server.transports == []
 
 
+def test_an_inventory_that_the_roles_cannot_use_is_64_and_nobody_is_called(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet.path.write_text(fleet.path.read_text().replace("{roles: []}", "{roles: [tower]}"))
+    assert fab("converge", "--target", "all") == 64
+    said = capsys.readouterr().err
+    assert f"fab: {fleet.path}:4: expected a host in the group hangar" in said
+    assert "a fault in turnaround" not in said
+    assert fleet.server.transports == []
+
+
 def test_a_missing_key_of_ops_is_64(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     (fleet.path.parent / "keys/ops_ed25519").unlink()
     assert fab("logs", "--target", "all") == 64

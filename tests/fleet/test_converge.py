@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,7 @@ from fleet.context import catalog, role_names
 from fleet.converge import on_host, shortened
 from fleet.errors import Exit, FleetError, HostKeyChanged, LinkLost, Offline, UsageError
 from fleet.inventory import Group, Host, Inventory
-from require.result import Event, Outcome, Result
+from require.result import Event, LastRun, Outcome, Result
 
 HOST = Host(
     "EC-TAA",
@@ -25,6 +27,7 @@ HOST = Host(
     tower="10.1.0.2",
     vars={"airline": "TA"},
     facts={"tower_key": "k"},
+    line=7,
 )
 
 
@@ -88,7 +91,9 @@ class TestWhatARoleIsGiven:
         self, role: Callable[..., None]
     ) -> None:
         role(base=lambda host: host.vars["airlin"], extra=nothing)
-        with pytest.raises(UsageError, match="EC-TAA: a role needs the variable airlin") as caught:
+        with pytest.raises(
+            UsageError, match=r"^inventory\.yml:7: expected the variable airlin"
+        ) as caught:
             catalog(fleet_of(HOST), HOST)
         assert "did you mean airline?" in caught.value.what
 
@@ -172,6 +177,36 @@ def test_json_has_changes_and_what_it_cost() -> None:
     assert [change["key"] for change in told["changes"]] == ["file:/etc/x"]
     assert told["resources"] == 2
     assert {"trips", "bytes", "seconds", "errors"} <= set(told)
+
+
+WENT_WELL = LastRun("r7", "eva@gate", "2026-11-23T02:00:00Z", finished=True, running=False)
+BEFORE = "run before this one: r7 by eva@gate at 2026-11-23T02:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("last", "lines"),
+    [
+        (None, ()),
+        (WENT_WELL, ()),
+        (replace(WENT_WELL, finished=False), (f"{BEFORE} was cut short",)),
+        (replace(WENT_WELL, finished=False, running=True), (f"{BEFORE} goes on",)),
+        (
+            replace(WENT_WELL, failed=("file:/etc/a", "systemd.restarted:nginx.service")),
+            (f"{BEFORE} came to its end, failed: file:/etc/a, systemd.restarted:nginx.service",),
+        ),
+        (
+            LastRun("r7", "", "", finished=False, running=False),
+            ("run before this one: r7 by someone at a time that was not noted was cut short",),
+        ),
+    ],
+)
+def test_a_run_that_did_not_go_well_is_told_at_the_next_contact(
+    last: LastRun | None, lines: tuple[str, ...]
+) -> None:
+    outcome = converge(Result("EC-TAA", False, (OK,), last_run=last))
+    assert outcome.lines == lines
+    told = json.loads(json.dumps(outcome.as_json()))["last_run"]
+    assert told == (None if last is None else {**vars(last), "failed": list(last.failed)})
 
 
 def test_a_diff_that_is_short_is_not_cut() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import paramiko
 import pytest
 
 import fleet.enrol
-from fleet import enrol_script
+from fleet import enrol_script, init_machine
 from fleet.connections import Connections
 from fleet.enrol import Enrolment, Place, write_facts
 from fleet.errors import AccessRefused, Exit, FleetError, HostKeyChanged, UsageError
@@ -167,6 +168,28 @@ def test_a_fingerprint_that_is_not_confirmed_stops_too(world: World) -> None:
     assert world.server.logins == []
 
 
+@pytest.mark.parametrize(("typed", "ours"), [("yes\n", True), ("no\n", False), ("", False)])
+def test_the_question_does_not_go_where_the_result_goes(
+    typed: str, ours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert init_machine._ask("EC-TAA", "10.0.0.1", "SHA256:x") is ours
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "EC-TAA at 10.0.0.1 shows the fingerprint SHA256:x\n" in said.err
+
+
+def test_a_step_is_taken_though_nobody_reads_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    out = Gone()
+    monkeypatch.setattr("sys.stdout", out)
+    init_machine._step("EC-TAA", "making the ops account")
+    assert out.getvalue() == "EC-TAA: making the ops account\n"
+
+
 def test_a_fingerprint_that_is_confirmed_is_pinned(world: World) -> None:
     world.enrolment(fingerprint=None, confirm=lambda shown: True).run()
     assert world.facts["host_key"] == world.server.host_key_line
@@ -175,8 +198,21 @@ def test_a_fingerprint_that_is_confirmed_is_pinned(world: World) -> None:
 def test_a_host_that_was_enrolled_must_still_show_the_pinned_key(world: World) -> None:
     write_facts(world.path.parent / "enrolled/EC-TAA.yml", {"host_key": line_of(new_key())})
     with pytest.raises(HostKeyChanged, match="another key than the one pinned"):
-        world.enrolment(fingerprint=world.server.host_key.fingerprint).run()
+        world.enrolment(fingerprint=None).run()
     assert world.server.logins == []
+
+
+def test_a_fingerprint_that_is_not_the_pinned_keys_is_wrong_usage(world: World) -> None:
+    world.enrolment().run()
+    world.server.transports.clear()
+    other = new_key().fingerprint
+    with pytest.raises(UsageError, match="expected --fingerprint to be that of the key") as caught:
+        world.enrolment(fingerprint=other).run()
+    assert world.server.host_key.fingerprint in caught.value.what
+    assert other in caught.value.what
+    assert "enrolled/EC-TAA.yml" in caught.value.remedy
+    assert world.server.transports == []
+    assert world.enrolment().run().status == "no change"
 
 
 def test_facts_outlive_a_power_cut_with_their_name(
@@ -249,6 +285,25 @@ def test_a_place_that_is_none_is_wrong_usage(text: str) -> None:
 def test_the_scripts_are_good_shell(script: bytes) -> None:
     done = subprocess.run(["sh", "-n"], input=script, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def fake(folder: Path, name: str, line: str) -> None:
+    """A program of that name which adds its words to a log, and then does that."""
+    (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"{folder}/log"\n{line}\n')
+    (folder / name).chmod(0o755)
+
+
+def test_what_a_power_cut_left_of_dpkg_is_mended_and_its_lock_is_waited_for(tmp_path: Path) -> None:
+    fake(tmp_path, "apt-get", f'[ -e "{tmp_path}/whole" ] || exit 100')
+    fake(tmp_path, "dpkg", f'touch "{tmp_path}/whole"')
+    script = f'{enrol_script._COMMON}PATH="{tmp_path}:$PATH"\n'
+    script += enrol_script._PREPARE.partition("main() {")[0] + "install_package sudo\n"
+    done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
+    assert done.stdout == b"changed package sudo\n"
+    log = (tmp_path / "log").read_text().splitlines()
+    install = "apt-get -qq -y -o DPkg::Lock::Timeout=120 install --no-install-recommends sudo"
+    update = "apt-get -qq -y -o DPkg::Lock::Timeout=120 update"
+    assert log == [install, "dpkg --configure -a", update, install]
 
 
 def test_the_scripts_replace_a_file_only_when_it_differs(tmp_path: Path) -> None:

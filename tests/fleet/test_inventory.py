@@ -48,9 +48,9 @@ def test_variables_of_a_host_go_over_its_groups_and_those_over_all(tmp_path: Pat
     hosts = load(written(tmp_path, GOOD)).hosts
     languages = {name: host.vars["language"] for name, host in hosts.items()}
     assert languages == {"hangar": "en", "EC-TAA": "ca", "EC-TAB": "es"}
-    assert hosts["EC-TAA"].origins["language"] == "host EC-TAA (line 14)"
-    assert hosts["EC-TAB"].origins["language"] == "group aircraft (line 7)"
-    assert hosts["EC-TAB"].origins["airline"] == "all (line 2)"
+    assert str(hosts["EC-TAA"].origins["language"]) == "host EC-TAA (line 14)"
+    assert str(hosts["EC-TAB"].origins["language"]) == "group aircraft (line 7)"
+    assert str(hosts["EC-TAB"].origins["airline"]) == "all (line 2)"
 
 
 def test_via_may_come_from_the_group(tmp_path: Path) -> None:
@@ -119,6 +119,7 @@ def test_words_stay_words_in_yaml(tmp_path: Path) -> None:
             "tower: 10.100.64}",
             ":9: expected a tower address such as 10.100.64.11, found '10.100.64'",
         ),
+        ("tower: 10.100.64.1}", 'tower: "fd00::1"}', ":9: expected a tower address such as"),
         (
             "tower: 10.100.64.1}",
             "tower: 10.100.64.11}",

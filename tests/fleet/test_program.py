@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from invoke.collection import Collection
@@ -40,6 +43,7 @@ def fails(c: Context, how: str) -> None:
         "exit": InvokeExit(code=2),
         "interrupt": KeyboardInterrupt(),
         "bug": ZeroDivisionError("division by zero"),
+        "unread": BrokenPipeError(),
     }
     raise errors[how]
 
@@ -143,6 +147,31 @@ def test_a_fault_of_ours_shows_where_it_is_and_is_no_success(
     error = capsys.readouterr().err
     assert "ZeroDivisionError" in error
     assert "a fault in turnaround" in error
+
+
+class Gone(io.StringIO):
+    """A standard output whose reader went away; what is written is kept back until a flush."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def fileno(self) -> int:
+        return self.number
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("words", [["fails", "--how", "unread"], ["deploy"], ["--help"]])
+def test_an_output_that_nobody_reads_is_no_success(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    with (tmp_path / "out").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", Gone(file.fileno()))
+        assert run(*words) == Exit.UNREAD == 141
+        assert os.readlink(f"/proc/self/fd/{file.fileno()}") == os.devnull
+    assert capsys.readouterr().err == ""
 
 
 def test_the_module_wants_to_know_which_command_it_is() -> None:

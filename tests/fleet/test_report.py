@@ -78,6 +78,20 @@ def test_plain_progress_is_told_only_of_a_host_that_takes_its_time() -> None:
     assert out.getvalue().splitlines() == ["EC-TAA: … unpack 3/9", "EC-TAA: changed"]
 
 
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_is_gone_is_told_at_the_end_of_a_host_and_not_amid_its_work() -> None:
+    now = [0.0]
+    show = PlainReporter(Gone(), lambda: now[0])
+    for now[0] in (0.0, 20.0):
+        show.progress("EC-TAA", "apply 3/12")
+    with pytest.raises(BrokenPipeError):
+        show.done(Outcome("EC-TAA"))
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -173,10 +187,6 @@ def test_without_a_slot_nothing_would_ever_end_so_it_is_wrong_usage(slots: int) 
 
 
 def test_a_reader_that_goes_away_ends_the_command_instead_of_hanging_it() -> None:
-    class Gone(io.StringIO):
-        def write(self, text: str) -> int:
-            raise BrokenPipeError
-
     ended: list[BaseException] = []
 
     def command() -> None:

@@ -182,6 +182,20 @@ def test_a_link_that_breaks_while_a_command_runs_is_told_apart(
     assert caught.value.exit_code == Exit.OFFLINE
 
 
+def test_a_link_that_broke_before_anything_was_sent_is_off_line_and_nothing_ran(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: paramiko.Transport, **_: object) -> paramiko.Channel:
+        raise EOFError
+
+    connection.open()
+    monkeypatch.setattr(paramiko.Transport, "open_session", gone)
+    with pytest.raises(require.errors.Unreachable) as caught:
+        SshTransport(connection).call("true", b"", timeout_s=5)
+    assert type(caught.value.__cause__) is Offline
+    assert str(caught.value) == "EC-TAA: the connection broke (closed)"
+
+
 def test_a_silent_link_is_given_up_long_before_the_commands_deadline(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,9 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -17,12 +18,14 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
-from common.schema import Base, Staff
+from common.schema import Aircraft, Base, Staff
 from common.settings import Settings
+from hangar_app import work
 from hangar_app.app import create_app
 from hangar_app.context import EXTENSION, Context, of
 from hangar_app.login import Throttle
-from hangar_app.work import Job
+from hangar_app.performing import Tools
+from hangar_app.work import Job, Kind
 
 EMAIL, PASSWORD = "editor@hangar.example", "correct horse"
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -121,6 +124,38 @@ def statements(engine: Engine) -> Iterator[list[str]]:
     event.listen(engine, "before_cursor_execute", listen)
     yield said
     event.remove(engine, "before_cursor_execute", listen)
+
+
+class Moving:
+    """A clock that moves on by three seconds whenever it is read."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=3)
+        return self.now
+
+
+@pytest.fixture
+def tools(engine, settings, queue, clock) -> Tools:
+    return Tools(settings, engine, queue, Moving(clock()))
+
+
+@pytest.fixture
+def queued(engine, clock) -> Callable[[Kind], UUID]:
+    """Writes a queued row for EC-TAA and gives its id."""
+
+    def start(kind: Kind) -> UUID:
+        with Session(engine) as session:
+            if session.get(Aircraft, "EC-TAA") is None:
+                session.add(Aircraft(name="EC-TAA", tower="10.100.64.11"))
+                session.flush()
+            (job,) = work.start(session, [kind], clock(), "EC-TAA")
+            session.commit()
+            return job.id
+
+    return start
 
 
 @dataclass

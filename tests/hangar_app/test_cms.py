@@ -98,12 +98,32 @@ def test_a_title_is_needed_in_one_language(editor, session, queue) -> None:
     assert session.scalar(select(Survey)) is None
 
 
-@pytest.mark.parametrize("path", ["/cms/item/edit/?id={id}", "/cms/survey/new/"])
-def test_a_form_without_its_token_is_refused(editor, item, session, path) -> None:
-    editor.client.post(path.format(id=item.id), data=FIELDS | {"question-en": "?"})
+SURVEY = {"question-en": "How was it?", "choices-0-en": "Good", "choices-1-en": "Bad"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"), [("/cms/item/edit/?id={id}", FIELDS), ("/cms/survey/new/", SURVEY)]
+)
+def test_a_form_without_its_token_is_refused(editor, item, session, path, fields) -> None:
+    here = path.format(id=item.id)
+    assert editor.client.post(here, data=fields).status_code == 400
     session.refresh(item)
     assert item.published
     assert session.scalar(select(Survey)) is None
+    assert editor.submit(here, fields).status_code == 302  # with it the same is taken
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/cms/item/edit/?id={id}", FIELDS | {"title-en": "The\0Courier"}),
+        ("/cms/survey/new/", SURVEY | {"choices-1-en": "B\0d"}),
+    ],
+)
+def test_a_text_that_the_database_cannot_keep_is_refused(editor, item, path, fields) -> None:
+    answer = editor.submit(path.format(id=item.id), fields)
+    assert answer.status_code == 400
+    assert "U+0000" in answer.text
 
 
 def test_a_survey_can_be_made_in_several_languages(editor, session, queue) -> None:

@@ -6,11 +6,12 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Cursor, Work
 from common.settings import Settings
-from hangar_app import status
+from hangar_app import fleet_state, status
 
 pytestmark = pytest.mark.postgres
 
@@ -25,7 +26,7 @@ def fleet(session: Session, clock) -> None:
         "flight": "TA512",
         "position": {"lat": -33.95, "lon": 151.18, "altitude_ft": 21, "ground_speed_kt": 12.4},
         "releases": {"onboard": {"version": "20261123021500-05b9b0f1a2c3", "state": "trial"}},
-        "up": {"use": {"epoch": epoch, "sealed": 9}},
+        "up": {"use": {"epoch": epoch, "sealed": 9, "unsealed_rows": 184}},
         "content": {"missing_files": 2, "missing_bytes": 5_200_000},
         "disk": {"free": 1, "total": 4},
     }
@@ -59,7 +60,7 @@ def fleet(session: Session, clock) -> None:
 def test_the_json_says_who_is_where_and_how_far_behind(editor, fleet) -> None:
     first, second = editor.get("/fleet.json").json["aircraft"]
     assert (first["name"], first["standing"], first["seen_s_ago"]) == ("EC-TAA", "failed", 3)
-    assert first["behind"] == {"use ↑": 5}
+    assert first["behind"] == {"use ↑": 5, "rows ↑": 184}
     assert first["content_missing"] == {"files": 2, "bytes": 5_200_000}
     assert [one["reason"] for one in first["work"]] == ["No route to host"]
     assert (second["standing"], second["seen_s_ago"]) == ("new", None)
@@ -67,7 +68,9 @@ def test_the_json_says_who_is_where_and_how_far_behind(editor, fleet) -> None:
 
 def test_the_page_is_whole_without_javascript(editor, fleet) -> None:
     page = editor.get("/").text
-    for words in ("33.95°S 151.18°E", "21 ft", "TA512", "05b9b0f", "use ↑ 5", "2 files", "5.2 MB"):
+    for words in ("33.95°S 151.18°E", "21 ft", "TA512", "05b9b0f", "2 files", "5.2 MB"):
+        assert words in page, words
+    for words in ("use ↑ 5", "rows ↑ 184"):
         assert words in page, words
     assert "No route to host" in page
     assert '<noscript><meta http-equiv="refresh"' in page
@@ -86,6 +89,20 @@ def test_an_open_row_whose_worker_is_lost_says_so(editor, fleet, session, clock)
     session.commit()
     seen = editor.get("/fleet.json").json["aircraft"][1]["work"][0]
     assert (seen["state"], seen["reason"]) == ("failed", "Its worker stopped before it was done.")
+
+
+def test_one_aircraft_s_work_pushes_out_no_other_s(editor, fleet, session, clock) -> None:
+    rows = text(
+        "insert into work (id, aircraft, kind, state, queued_at, finished_at) "
+        "select gen_random_uuid(), 'EC-TAB', 'ingest', state, :now, :now "
+        "from generate_series(1, 2600), unnest(array['failed', 'queued']) as state"
+    )
+    session.execute(rows, {"now": clock()})
+    session.commit()
+    first, second = editor.get("/fleet.json").json["aircraft"]
+    assert [one["reason"] for one in first["work"]] == ["No route to host"]
+    assert len(second["work"]) == fleet_state.WORK_SHOWN
+    assert len(fleet_state.recent_work(session, clock())["EC-TAB"]) == fleet_state.OPEN_SHOWN + 1
 
 
 def test_more_aircraft_cost_no_more_statements(editor, fleet, session, statements) -> None:

@@ -41,7 +41,7 @@ def doing(state: str) -> WorkSeen:
 def test_an_aircraft_that_has_everything_is_even() -> None:
     line = row(observed(), HEADS, NOW)
     assert line.standing == "even"
-    assert line.behind == {"cat ↓": 0, "usr ↓": 0, "use ↑": 0}
+    assert line.behind == {"cat ↓": 0, "usr ↓": 0, "use ↑": 0, "rows ↑": 0}
     assert (line.seen_s_ago, line.phase, line.disk_free_share) == (2, "ground", 0.25)
 
 
@@ -56,6 +56,7 @@ LACKS_TWO = {"down": {"cat": {"epoch": "e1", "seq": 5}, "usr": {"epoch": "e1", "
         (observed(**LACKS_TWO), "behind"),
         (observed(content={"missing_files": 2, "missing_bytes": 10}), "behind"),
         (observed(up={"use": {"epoch": "u1", "sealed": 5}}), "behind"),
+        (observed(up={"use": {"epoch": "u1", "sealed": 4, "unsealed_rows": 1}}), "behind"),
         (observed(syncing=True, **LACKS_TWO), "working"),
         (observed(doing("queued"), **LACKS_TWO), "working"),
         (observed(doing("failed"), **LACKS_TWO), "failed"),
@@ -72,6 +73,11 @@ def test_another_epoch_means_that_all_of_a_stream_is_lacking() -> None:
     assert behind_down(HEADS["cat"], None) == 7
     assert behind_up({"epoch": "u2", "sealed": 2}, head("u1", 40)) == 2
     assert behind_up({"epoch": "u2", "sealed": 2}, None) == 2
+
+
+def test_rows_that_are_sealed_nowhere_are_counted() -> None:
+    told = {stream: {"epoch": "u1", "sealed": 0, "unsealed_rows": 92} for stream in ("use", "usr")}
+    assert row(observed(up=told), HEADS, NOW).behind["rows ↑"] == 184
 
 
 def test_an_aircraft_never_is_ahead() -> None:

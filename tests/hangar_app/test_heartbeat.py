@@ -65,6 +65,24 @@ class TestParsing:
         with pytest.raises(Refused):
             heartbeat.parse(raw)
 
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"phase": "gro\0und"},
+            {"modem": {"imei": ["\0"]}},
+            {"up": {"u\0se": {}}},
+            {"flight": "\\\0"},
+        ],
+    )
+    def test_refuses_a_text_that_the_database_cannot_keep(self, changed: dict) -> None:
+        with pytest.raises(Refused, match=r"U\+0000") as refused:
+            heartbeat.parse(json.dumps(BODY | changed).encode())
+        assert refused.value.status == 400
+
+    def test_a_backslash_before_u0000_is_text(self) -> None:
+        written = "\\u0000"
+        assert heartbeat.parse(json.dumps(BODY | {"flight": written}).encode()).flight == written
+
     def test_refuses_more_than_64_kib(self) -> None:
         with pytest.raises(Refused, match="65536") as refused:
             heartbeat.parse(b" " * 65_537)
@@ -146,6 +164,43 @@ class TestReceiving:
         row = session.scalar(select(Work).where(Work.kind == "ingest"))
         assert (row.aircraft, row.state) == ("EC-TAA", "queued")
 
+    def test_an_ingest_that_failed_rests_and_one_that_went_well_does_not(
+        self, app, fleet, queue, session, clock
+    ) -> None:
+        def end(state: str) -> None:
+            newest = session.scalars(select(Work).order_by(Work.queued_at.desc())).first()
+            newest.state, newest.finished_at = state, clock()
+            session.commit()
+            clock.advance(seconds=5)
+            beat(app, pushed=True)
+
+        beat(app, pushed=True)
+        end("failed")
+        assert queue.kinds.count("ingest") == 1
+        clock.advance(seconds=60)
+        beat(app, pushed=True)
+        assert queue.kinds.count("ingest") == 2
+        end("done")
+        assert queue.kinds.count("ingest") == 3
+
+    def test_an_ingest_that_went_well_ends_the_rest_of_one_that_failed(
+        self, app, fleet, queue, session, clock
+    ) -> None:
+        for state, ago_s in (("failed", 10), ("done", 5)):
+            ended = clock() - timedelta(seconds=ago_s)
+            session.add(
+                Work(
+                    aircraft="EC-TAA",
+                    kind="ingest",
+                    state=state,
+                    queued_at=ended,
+                    finished_at=ended,
+                )
+            )
+        session.commit()
+        beat(app, pushed=True)
+        assert queue.kinds == ["ingest"]
+
     def test_a_second_push_waits_behind_an_ingest_that_runs(self, app, fleet, queue, session):
         beat(app, pushed=True)
         session.scalar(select(Work).where(Work.kind == "ingest")).state = "running"
@@ -185,7 +240,7 @@ class TestDispatching:
         beat(app)
         first, second = session.scalars(select(Work).order_by(Work.queued_at))
         assert (first.state, second.state) == ("failed", "queued")
-        assert "turnaround-worker" in first.reason
+        assert "turnaround-worker-dispatch" in first.reason
 
     def test_what_failed_rests_before_it_is_tried_again(self, app, queue, session, clock) -> None:
         beat(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from common.schema import Asset, Audit, Item, Work
 from common.uuid7 import uuid7
-from hangar_app import ingest, performing
+from hangar_app import ingest, performing, uploads, work
 from hangar_app.context import of
 from hangar_app.media import importing, job
 from hangar_app.performing import Tools
@@ -35,6 +36,14 @@ def work_on(app, queue, clock) -> None:
     tools = Tools(here.settings, here.engine, queue, clock)
     for one in [one for one in queue.jobs if one.kind.name == "media"]:
         performing.perform(tools, one.id, performing.media)
+
+
+class Cut(BaseException):
+    """The power went: nothing catches this."""
+
+
+def cut(*_: object) -> None:
+    raise Cut
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -63,9 +72,9 @@ def test_a_newspaper_becomes_a_published_item_with_all_its_files(
     assets = session.scalars(select(Asset).order_by(Asset.path)).all()
     assert [one.path for one in assets] == [
         "document.pdf",
-        "pages/001.webp",
-        "pages/002.webp",
-        "poster.webp",
+        "pages/001-of-002.jpg",
+        "pages/002-of-002.jpg",
+        "poster.jpg",
     ]
     store = of(app).settings.content_dir
     assert all(tree.blob_path(store, one.sha256).stat().st_size == one.size for one in assets)
@@ -90,6 +99,8 @@ def test_a_damaged_newspaper_imports_nothing_and_says_why(
     assert "The PDF breaks off" in editor.get("/ingest").text
     assert "Nothing of it was imported" in editor.get(answer.location).text
     assert queue.kinds == ["media"]
+    imports = of(app).settings.state_dir / "imports"
+    assert [file for file in imports.rglob("*") if file.is_file()] == []
 
 
 def test_a_film_of_zero_bytes_imports_nothing_and_says_why(
@@ -121,6 +132,69 @@ def test_what_a_killed_worker_left_is_swept_after_two_days(tmp_path, clock) -> N
     assert not left.exists()
 
 
+def test_what_a_killed_web_process_was_taking_in_is_swept_after_two_days(settings, clock) -> None:
+    left = uploads.arriving(settings.state_dir) / "tmp0lkasd"
+    left.touch()
+    for one in (left, left.parent):
+        os.utime(one, (clock().timestamp(),) * 2)
+    job.sweep(settings.state_dir, clock() + timedelta(days=1))
+    assert left.exists()
+    job.sweep(settings.state_dir, clock() + timedelta(days=3))
+    assert not left.exists()
+    assert left.parent.exists()
+
+
+def test_two_imports_that_end_together_sweep_the_same(tmp_path, clock, monkeypatch) -> None:
+    left = job.folder(tmp_path, uuid7())
+    left.mkdir(parents=True)
+    listed = list(Path.glob(left.parent, "*"))
+    monkeypatch.setattr(Path, "glob", lambda *_: iter(listed))
+    left.rmdir()  # by the other one, between the listing and the look
+    job.sweep(tmp_path, clock())
+
+
+def test_item_and_end_of_the_work_are_one_transaction(
+    app, editor, queue, clock, session, pdf, monkeypatch
+) -> None:
+    """Cut where work ends that has no transaction of its own: the import has ended before."""
+    bring(editor, pdf)
+    monkeypatch.setattr(performing, "_end", cut)
+    with suppress(Cut):
+        work_on(app, queue, clock)
+    assert counts(session)["item"] == 1
+    assert [row.state for row in session.scalars(select(Work).where(Work.kind == "media"))] == [
+        "done"
+    ]
+
+
+def test_an_import_that_is_done_stays_so_when_sweeping_fails(
+    app, editor, queue, clock, session, pdf, monkeypatch
+) -> None:
+    answer = bring(editor, pdf)
+    monkeypatch.setattr(job, "sweep", lambda *_: 1 / 0)
+    with suppress(ZeroDivisionError):
+        work_on(app, queue, clock)
+    assert editor.get(f"{answer.location}.json").json["state"] == "done"
+    assert counts(session)["item"] == 1
+
+
+def test_the_upload_stays_until_the_item_is_written(
+    app, editor, queue, clock, session, pdf, monkeypatch
+) -> None:
+    """Cut right before the commit: the import can be done again."""
+    bring(editor, pdf)
+    monkeypatch.setattr(importing.audit, "write", cut)
+    with pytest.raises(Cut):
+        work_on(app, queue, clock)
+    assert counts(session)["item"] == 0
+    monkeypatch.undo()
+    here = of(app)
+    queue.jobs.clear()
+    performing.begin(Tools(here.settings, here.engine, queue, clock), [work.MEDIA])
+    work_on(app, queue, clock)
+    assert counts(session)["item"] == 1
+
+
 def test_an_error_in_the_last_transaction_leaves_nothing_half_imported(
     app, editor, queue, clock, session, pdf, monkeypatch
 ) -> None:
@@ -146,6 +220,22 @@ def test_the_form_wants_a_title_and_a_file(editor, session, pdf) -> None:
     assert session.scalar(select(func.count()).select_from(Work)) == 0
 
 
+@pytest.mark.parametrize("field", ["title", "summary", "airlines", "destinations"])
+def test_the_form_takes_no_text_that_the_database_cannot_keep(editor, queue, pdf, field) -> None:
+    answer = bring(editor, pdf, **{field: "The\0Courier"})
+    assert answer.status_code == 400
+    assert "U+0000" in answer.text
+    assert queue.jobs == []
+
+
+def test_nor_such_a_name_of_a_file(editor, queue, pdf) -> None:
+    fields = {"kind": "newspaper", "title": "x", "language": "en"}
+    with pdf.open("rb") as upload:
+        answer = editor.submit("/ingest", fields | {"file": (upload, "x\0.pdf")})
+    assert answer.status_code == 400
+    assert queue.jobs == []
+
+
 def test_the_form_wants_its_token(editor, queue, pdf) -> None:
     with pdf.open("rb") as upload:
         fields = {"kind": "newspaper", "title": "x", "language": "en", "file": (upload, "x.pdf")}
@@ -162,8 +252,6 @@ def test_nobody_else_may_upload(browser, pdf) -> None:
 def test_an_upload_that_does_not_fit_is_refused_before_it_is_taken(
     app, editor, queue, pdf, monkeypatch
 ) -> None:
-    from hangar_app import uploads
-
     token = editor.token("/ingest")
     monkeypatch.setattr(uploads, "SPARE", 1 << 62)
     with pdf.open("rb") as upload:

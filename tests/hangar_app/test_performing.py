@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Heartbeat, Work
-from common.settings import Settings
 from common.uuid7 import uuid7
-from hangar_app import performing, work, worker
+from hangar_app import performing, work
 from hangar_app.dispatch import Ended
 from hangar_app.performing import Tools, WorkFailed
-from sync.apply import Outcome
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture(autouse=True)
-def _nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The settings that Celery reads at its first use: a broker that nobody runs."""
-    monkeypatch.setenv("TURNAROUND_NODE", "hangar")
-    monkeypatch.setenv("TURNAROUND_ROLE", "hangar")
-    monkeypatch.setenv("TURNAROUND_REDIS_URL", "redis://127.0.0.1:1/0")
-    Settings.load.cache_clear()
-    yield
-    Settings.load.cache_clear()
-
-
-class Clock:
-    """Moves on by three seconds whenever it is read."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=3)
-        return self.now
-
-
-@pytest.fixture
-def tools(engine, settings, queue, clock) -> Tools:
-    return Tools(settings, engine, queue, Clock(clock()))
-
-
-@pytest.fixture
-def queued(engine, clock) -> Any:
-    """Writes a queued row for EC-TAA and gives its id."""
-
-    def start(kind: work.Kind) -> UUID:
-        with Session(engine) as session:
-            if session.get(Aircraft, "EC-TAA") is None:
-                session.add(Aircraft(name="EC-TAA", tower="10.100.64.11"))
-                session.flush()
-            (job,) = work.start(session, [kind], clock(), "EC-TAA")
-            session.commit()
-            return job.id
-
-    return start
 
 
 def row(tools: Tools, id: UUID) -> Work:
@@ -96,6 +51,27 @@ def test_a_call_that_failed_says_why(tools, queued) -> None:
     failed = row(tools, id)
     assert failed.state == "failed"
     assert "EC-TAA" in failed.reason and "No route to host" in failed.reason
+
+
+def test_more_calls_wait_for_ssh_at_once_than_there_are_connections(tools, session) -> None:
+    """They are threads of one process, and share its engine."""
+    session.add(Aircraft(name="EC-TAA", tower="10.100.64.11"))
+    rows = [Work(aircraft="EC-TAA", kind="dispatch") for _ in range(24)]
+    session.add_all(rows)
+    session.commit()
+    all_wait = Barrier(len(rows), timeout=20)
+
+    def call(_command, _deadline_s, line) -> Ended:
+        all_wait.wait()
+        line('{"result": {}}')
+        return Ended(0, "")
+
+    calling = Tools(**vars(tools) | {"call": call})
+    with ThreadPoolExecutor(len(rows)) as pool:
+        for one in rows:
+            pool.submit(performing.perform, calling, one.id, performing.dispatch)
+    session.expire_all()
+    assert {one.state for one in rows} == {"done"}
 
 
 def test_a_retired_aircraft_is_not_called(tools, queued) -> None:
@@ -147,36 +123,3 @@ def test_what_is_long_past_is_forgotten(tools, queued, clock) -> None:
         session.commit()
         assert session.get(Work, id) is None
         assert session.query(Heartbeat).count() == 0
-
-
-def test_celery_s_tasks_do_the_work(tools, queued, monkeypatch) -> None:
-    """Called eagerly: the message holds the row's id and nothing else."""
-    monkeypatch.setattr(worker, "_tools", [tools])
-    called: list[tuple] = []
-    monkeypatch.setattr(
-        performing.hangar, "ingest", lambda *args: called.append(args) or Outcome(rows=3)
-    )
-    id = queued(work.INGEST)
-    worker.TASKS["ingest"].apply(args=[str(id)], throw=True)
-    assert called == [(tools.engine, tools.settings, "EC-TAA")]
-    assert row(tools, id).state == "done"
-
-
-def test_a_broker_that_is_down_does_not_stop_a_request(caplog) -> None:
-    worker.enqueue(work.Job(uuid7(), work.DISPATCH))
-    assert "is not queued" in caplog.text
-
-
-def test_each_kind_of_work_has_its_queue_and_its_task() -> None:
-    assert {kind.queue for kind in work.KINDS.values()} == {"dispatch", "sync", "media"}
-    assert set(worker.TASKS) == set(work.KINDS)
-
-
-def test_a_worker_that_starts_takes_up_what_waits_and_writes_the_manifest(
-    tools: Tools, queued, queue
-) -> None:
-    left = queued(work.INGEST)
-    queue.jobs.clear()
-    performing.take_up(tools)
-    assert left in {job.id for job in queue.jobs}
-    assert work.PUBLISH in {job.kind for job in queue.jobs}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,12 @@ from typing import Any
 import pytest
 
 import require
+from fleet.aboard.trial import RESTART_S
+from fleet.build import APPLICATIONS
+from fleet.context import RoleContext, contexts
+from fleet.inventory import Host, Inventory
+from hangar_app import ingest
+from hangar_app.work import KINDS
 from roles import services
 from roles.context import in_group
 
@@ -22,19 +27,7 @@ ROLES = {
 }
 
 
-@dataclass(frozen=True)
-class Host:
-    """A host of the inventory as a role sees it."""
-
-    name: str
-    groups: tuple[str, ...]
-    tower: str | None
-    vars: Mapping[str, Any]
-    facts: Mapping[str, str]
-    hosts: dict[str, Host] = field(default_factory=dict, compare=False)
-
-
-def fleet(*, enrolled: bool = True) -> dict[str, Host]:
+def fleet(*, enrolled: bool = True) -> dict[str, RoleContext]:
     def facts(name: str) -> dict[str, str]:
         names = ("host_key", "tower_key", "ssh_key", "dispatch_key")
         return {key: f"{key}-of-{name}" for key in names} if enrolled else {}
@@ -44,31 +37,37 @@ def fleet(*, enrolled: bool = True) -> dict[str, Host]:
         "airline_name": "Turnaround Air",
         "tower_network": "10.1.64.0/24",
     }
-    hosts = {
-        "hangar": Host(
+    hosts = [
+        Host(
             "hangar",
             ("hangar",),
-            "10.1.64.1",
-            {**shared, "public_address": "10.1.2.2"},
-            facts("hangar"),
+            (),
+            "10.1.2.2",
+            tower="10.1.64.1",
+            vars={**shared, "public_address": "10.1.2.2"},
+            facts=facts("hangar"),
         ),
-        **{
-            name: Host(
+        *(
+            Host(
                 name,
                 ("aircraft",),
+                (),
                 f"10.1.64.{number}",
-                {**shared, "cabin_address": f"10.1.{number}.1", "tower_endpoint": "10.1.2.1:51811"},
-                facts(name),
+                tower=f"10.1.64.{number}",
+                vars={
+                    **shared,
+                    "cabin_address": f"10.1.{number}.1",
+                    "tower_endpoint": "10.1.2.1:51811",
+                },
+                facts=facts(name),
             )
             for number, name in ((11, "EC-TAA"), (12, "EC-TAB"))
-        },
-    }
-    for host in hosts.values():
-        host.hosts.update(hosts)
-    return hosts
+        ),
+    ]
+    return contexts(Inventory("lab", Path(), hosts={host.name: host for host in hosts}))
 
 
-def declared(host: Host) -> require.Catalog:
+def declared(host: RoleContext) -> require.Catalog:
     with require.declare(templates=TOP / "templates") as catalog:
         for role in ROLES[host.name]:
             with require.declare(role=role):
@@ -128,6 +127,88 @@ def test_a_setting_is_read_by_a_shell_as_it_was_written(name: str) -> None:
     line = f'NAME="{services.quoted(name)}"; printf %s "$NAME"'
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
     assert done.stdout == name
+
+
+def units(host: Host, kind: str) -> dict[str, str]:
+    """The texts of the units that run a release of that kind, by their names."""
+    catalog, folder = declared(host), "/etc/systemd/system/"
+    paths = [one.key.removeprefix("file:") for one in catalog if f"file:{folder}" in one.key]
+    texts = {path.removeprefix(folder): content(catalog, path) for path in paths}
+    return {
+        name: text for name, text in texts.items() if f"/opt/turnaround/current/{kind}/" in text
+    }
+
+
+def workers() -> dict[str, str]:
+    """The units that work on the hangar's queues."""
+    runs = units(fleet()["hangar"], "hangar")
+    return {name: text for name, text in runs.items() if "celery" in text}
+
+
+def test_each_queue_has_one_worker_of_its_own() -> None:
+    served = [
+        (name, *re.findall(r" -Q (\S+) -n (\S+)@hangar ", text)) for name, text in workers().items()
+    ]
+    assert sorted(served) == sorted(
+        (f"turnaround-worker-{kind.queue}.service", (kind.queue, kind.queue))
+        for kind in KINDS.values()
+    )
+
+
+@pytest.mark.parametrize(("name", "kind"), [("hangar", "hangar"), ("EC-TAA", "onboard")])
+def test_a_release_restarts_all_that_runs_it(name: str, kind: str) -> None:
+    assert set(APPLICATIONS[kind].units) == set(units(fleet()[name], kind))
+
+
+def test_a_worker_that_is_stopped_may_finish_what_is_short() -> None:
+    for name, text in workers().items():
+        seconds = int(re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[0])
+        assert 0 < seconds < RESTART_S, name
+        # What it started, such as ssh or ffmpeg, is not told to stop before it.
+        assert "KillMode=mixed\n" in text, name
+
+
+def blocks(text: str, kind: str) -> dict[str, str]:
+    """The blocks of that kind in an nginx file which hold no block, by what they are for."""
+    return dict(re.findall(rf"^ *{kind} ([^{{]+?) {{([^{{}}]*)}}", text, re.MULTILINE))
+
+
+def test_a_request_that_comes_slowly_holds_no_thread_of_the_hangar() -> None:
+    text = content(declared(fleet()["hangar"]), "/etc/nginx/conf.d/turnaround.conf")
+    unbuffered = blocks(text, "location")[f"= {ingest.blueprint.url_prefix}"]
+    assert "proxy_request_buffering off;" in unbuffered
+    assert "client_max_body_size 4g;" in unbuffered
+    rest = text.replace(unbuffered, "")
+    assert "proxy_request_buffering" not in rest
+    assert re.findall(r"client_max_body_size (\S+);", rest) == ["1m", "64k"]
+
+
+def secret_key(folder: Path) -> tuple[str, str]:
+    """What makes our apps' secret key, and its guard, in that folder instead of the host's."""
+    command: Any = declared(fleet()["EC-TAA"])["command:secret key of our apps"]
+    make, guard = (
+        words[-1].replace("/etc/turnaround/keys", str(folder))
+        for words in (command.argv, command.unless)
+    )
+    return make, guard
+
+
+def test_the_secret_key_is_on_the_disk_before_it_has_its_name(tmp_path: Path) -> None:
+    steps = "chgrp() { :; }; sync() { echo sync; }; mv() { echo mv; command mv $*; }; "
+    make, _ = secret_key(tmp_path)
+    done = subprocess.run(["sh", "-c", steps + make], capture_output=True, text=True, check=True)
+    assert done.stdout == "sync\nmv\n"
+    assert len((tmp_path / "secret_key").read_text()) == 64
+
+
+@pytest.mark.parametrize(("text", "done"), [(None, False), ("", False), ("key", True)])
+def test_a_secret_key_that_a_power_cut_left_empty_is_made_again(
+    tmp_path: Path, text: str | None, done: bool
+) -> None:
+    if text is not None:
+        (tmp_path / "secret_key").write_text(text)
+    _, guard = secret_key(tmp_path)
+    assert (subprocess.run(["sh", "-c", guard]).returncode == 0) is done
 
 
 def test_a_setting_of_two_lines_is_refused() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hangar_app.media import newspaper
 from hangar_app.media.newspaper import Limits
-from hangar_app.media.rendition import MediaError
+from hangar_app.media.rendition import MediaError, Rendition
 
 
 @pytest.fixture
@@ -20,22 +20,50 @@ def out(tmp_path: Path) -> Path:
     return folder
 
 
+def pages(made: list[Rendition]) -> list[Rendition]:
+    return [one for one in made if one.role == "page"]
+
+
 def test_gives_poster_document_and_one_image_for_each_page(pdf: Path, out: Path) -> None:
     made = newspaper.render(pdf, out)
     assert [(one.role, one.path) for one in made] == [
-        ("poster", "poster.webp"),
+        ("poster", "poster.jpg"),
         ("document", "document.pdf"),
-        ("page", "pages/001.webp"),
-        ("page", "pages/002.webp"),
+        ("page", "pages/001-of-002.jpg"),
+        ("page", "pages/002-of-002.jpg"),
     ]
     assert Image.open(made[0].file).width == 480
-    assert Image.open(made[2].file).width == 1200
+    assert Image.open(made[2].file).width == 1000
     assert made[1].file.read_bytes() == pdf.read_bytes()
 
 
-def test_shows_no_more_pages_than_allowed(pdf: Path, out: Path) -> None:
+def test_posters_and_pages_are_jpeg_that_every_phone_shows(pdf: Path, out: Path) -> None:
+    for one in newspaper.render(pdf, out):
+        if one.role != "document":
+            shown = Image.open(one.file)
+            assert (shown.format, one.mime) == ("JPEG", "image/jpeg")
+            assert shown.info["progressive"]
+
+
+def test_shows_all_pages_of_a_newspaper(tmp_path: Path, out: Path) -> None:
+    hundred = tmp_path / "hundred.pdf"
+    page = Image.linear_gradient("L").resize((30, 40))
+    page.save(hundred, "PDF", save_all=True, append_images=[page] * 99)
+    made = newspaper.render(hundred, out, Limits(page_width=20))
+    assert [one.path for one in pages(made)] == [
+        f"pages/{number:03d}-of-100.jpg" for number in range(1, 101)
+    ]
+
+
+def test_what_is_shown_says_of_how_many_pages_it_is(pdf: Path, out: Path) -> None:
     made = newspaper.render(pdf, out, Limits(page_images=1))
-    assert [one.path for one in made if one.role == "page"] == ["pages/001.webp"]
+    assert [one.path for one in pages(made)] == ["pages/001-of-002.jpg"]
+
+
+def test_shows_no_more_than_may_travel(pdf: Path, out: Path) -> None:
+    first = pages(newspaper.render(pdf, out))[0].file.stat().st_size
+    for size, shown in ((2 * first - 1000, 1), (3 * first, 2)):
+        assert len(pages(newspaper.render(pdf, out, Limits(images_size=size)))) == shown
 
 
 def broken(pdf: Path, change: str) -> None:

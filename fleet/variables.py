@@ -1,0 +1,112 @@
+"""The variables of a host as roles read them: each kind is checked, each fault has its file and line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fleet.errors import UsageError, did_you_mean
+from fleet.inventory import Host
+
+_INTERFACE = r"[a-zA-Z][a-zA-Z0-9._-]{0,14}"
+_ENDPOINT = r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})"
+T = TypeVar("T")
+
+
+class Vars(dict[str, Any]):
+    """Variables that say which one is missing or wrong, for whom, where, and what was expected.
+
+    Args:
+        host: whose they are.
+        path: the inventory's file.
+
+    >>> Vars(host, path).address("cabin_address")  # doctest: +SKIP
+    '10.20.0.1'
+    """
+
+    def __init__(self, host: Host, path: Path) -> None:
+        super().__init__(host.vars)
+        self._host, self._path = host, path
+
+    def __missing__(self, key: str) -> Any:
+        name = self._host.name
+        raise UsageError(
+            f"{self._path}:{self._host.line}: expected the variable {key} for {name}, which a role "
+            f"needs, found none{did_you_mean(key, self)}",
+            f"add {key} to the vars of {name}, of one of its groups, or of all",
+        )
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Returns a word or a number, as a line of text."""
+        return self._read(key, "text in one line", _line, default)
+
+    def interface(self, key: str, default: str | None = None) -> str:
+        """Returns the name of a network interface."""
+        return self._read(key, "a network interface such as cabin0", _like(_INTERFACE), default)
+
+    def address(self, key: str) -> str:
+        """Returns an IPv4 address."""
+        return self._read(key, "an IPv4 address such as 10.20.0.1", _address)
+
+    def network(self, key: str) -> IPv4Network:
+        """Returns an IPv4 network, which says how long its prefix is and has no host bits."""
+        return self._read(key, "an IPv4 network such as 10.64.0.0/16", _network)
+
+    def endpoint(self, key: str) -> str:
+        """Returns a host and a port."""
+        return self._read(key, "an address and a port such as 203.0.113.10:51820", _endpoint)
+
+    def _read(
+        self, key: str, expected: str, parse: Callable[[Any], T], default: T | None = None
+    ) -> T:
+        """Returns what a variable holds; `parse` raises ValueError where that is not expected."""
+        if default is not None and key not in self:
+            return default
+        value = self[key]
+        try:
+            return parse(value)
+        except ValueError:
+            origin = self._host.origins.get(key)
+            line = origin.line if origin else self._host.line
+            raise UsageError(
+                f"{self._path}:{line}: expected {key} of {self._host.name} to be {expected}, "
+                f"found {value!r}",
+                "nothing was touched; correct the file",
+            ) from None
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError
+    if not str(value).strip() or "\n" in str(value):
+        raise ValueError
+    return str(value)
+
+
+def _like(pattern: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if not re.fullmatch(pattern, str(value)):
+            raise ValueError
+        return str(value)
+
+    return parse
+
+
+def _address(value: Any) -> str:
+    return str(IPv4Address(str(value)))  # of a bare number it would make one too
+
+
+def _network(value: Any) -> IPv4Network:
+    if "/" not in str(value):
+        raise ValueError
+    return IPv4Network(str(value))
+
+
+def _endpoint(value: Any) -> str:
+    found = re.fullmatch(_ENDPOINT, str(value))
+    if found is None or not 0 < int(found[2]) < 65536:
+        raise ValueError
+    return found[0]
