@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
+from common import migrate
+
 pytestmark = pytest.mark.hosts
 
 
@@ -26,6 +28,13 @@ def test_service_runs_and_starts_at_boot(host: Host, name: str) -> None:
     assert service.is_enabled
 
 
+def test_nothing_is_forwarded(host: Host) -> None:
+    chain = host.run("nft list chain inet turnaround forward").stdout
+    assert "hook forward" in chain
+    assert "policy drop" in chain
+    assert "accept" not in chain
+
+
 def test_nobody_logs_in_as_root_or_with_a_password(host: Host) -> None:
     said = host.run("sshd -T").stdout
     assert "permitrootlogin no" in said
@@ -34,21 +43,21 @@ def test_nobody_logs_in_as_root_or_with_a_password(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "owner", "mode"),
+    ("path", "owner", "group", "mode"),
     [
-        ("/etc/turnaround/app.env", "root", 0o640),
-        ("/etc/turnaround/keys", "root", 0o750),
-        ("/etc/turnaround/keys/tower.key", "root", 0o600),
-        ("/etc/turnaround/keys/secret_key", "root", 0o640),
-        ("/etc/wireguard/wg0.conf", "root", 0o600),
-        ("/var/lib/turnaround", "root", 0o755),
-        ("/opt/turnaround", "root", 0o755),
-        ("/opt/turnaround/bin/aboard", "root", 0o755),
+        ("/etc/turnaround/app.env", "root", "turnaround", 0o640),
+        ("/etc/turnaround/keys", "root", "turnaround", 0o750),
+        ("/etc/turnaround/keys/tower.key", "root", "root", 0o600),
+        ("/etc/turnaround/keys/secret_key", "root", "turnaround", 0o640),
+        ("/etc/wireguard/wg0.conf", "root", "root", 0o600),
+        ("/var/lib/turnaround", "root", "root", 0o755),
+        ("/opt/turnaround", "root", "root", 0o755),
+        ("/opt/turnaround/bin/aboard", "root", "root", 0o755),
     ],
 )
-def test_owner_and_mode(host: Host, path: str, owner: str, mode: int) -> None:
+def test_owner_and_mode(host: Host, path: str, owner: str, group: str, mode: int) -> None:
     file = host.file(path)
-    assert (file.user, file.mode) == (owner, mode)
+    assert (file.user, file.group, file.mode) == (owner, group, mode)
 
 
 def test_the_private_key_of_the_tower_is_in_no_readable_file(host: Host) -> None:
@@ -64,7 +73,7 @@ def test_the_database_is_ours_and_at_the_current_schema(host: Host) -> None:
     )
     assert owner.stdout.strip() == "turnaround"
     revision = host.run("sudo -u turnaround psql -XAt turnaround -c 'table alembic_version'")
-    assert revision.stdout.strip()
+    assert revision.stdout.strip() == migrate.head()
 
 
 def test_database_and_cache_answer_on_this_host_only(host: Host) -> None:
