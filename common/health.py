@@ -1,4 +1,4 @@
-"""`/health`: which revision this is, and whether its database and catalogue are there."""
+"""`/health`: which revision this is, and whether its database, schema and catalogue are there."""
 
 from __future__ import annotations
 
@@ -40,6 +40,20 @@ def schema_version(engine: Engine) -> str:
         return connection.scalar(text("select version_num from alembic_version")) or ""
 
 
+def schema_versions() -> tuple[str, ...]:
+    """Return the schema versions that this code knows: its own, the older ones, '' for an empty one.
+
+    One that is not among them was made by a newer release, and migrations only expand.
+    """
+    # Alembic costs a process 8 MB; only those that answer /health pay for it.
+    from alembic.script import ScriptDirectory
+
+    from common import migrate
+
+    scripts = ScriptDirectory.from_config(migrate.config())
+    return (*(one.revision for one in scripts.walk_revisions()), "")
+
+
 def blueprint(
     settings: Settings, kind: str, engine: Engine, catalogue: Callable[[], object]
 ) -> Blueprint:
@@ -50,13 +64,20 @@ def blueprint(
     """
     # Read when the process starts: this process is that release, even after `current` moved on.
     own = revision(settings.current_dir, kind)
+    expected, *older = schema_versions()
     health = Blueprint("health", __name__)
 
     @health.get("/health")
     def show() -> ResponseReturnValue:
         body: dict[str, object] = {"healthy": True, "revision": own, "catalogue": None}
         try:
-            body |= {"schema": schema_version(engine), "database": "ok", "catalogue": catalogue()}
+            body["schema"] = found = schema_version(engine)
+            if found in older:
+                raise ValueError(
+                    f"the database's schema is {found or 'none'}, expected {expected} or newer; run "
+                    "sync.setup of this release"
+                )
+            body |= {"database": "ok", "catalogue": catalogue()}
         except (SQLAlchemyError, OSError, ValueError) as error:
             log.error("not healthy: %s", error)
             body |= {"healthy": False, "schema": body.get("schema", ""), "database": "failed"}

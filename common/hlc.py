@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["at", "of", "tick"]
+__all__ = ["of", "tick"]
 
 _COUNTER_BITS = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,12 +30,3 @@ def tick(last: int, now: datetime) -> int:
     1
     """
     return max(last + 1, of(now))
-
-
-def at(reading: int) -> datetime:
-    """Return the wall time (UTC, to the millisecond) that a reading was made at.
-
-    >>> at(of(datetime(2026, 11, 23, tzinfo=UTC))).isoformat()
-    '2026-11-23T00:00:00+00:00'
-    """
-    return _EPOCH + timedelta(milliseconds=reading >> _COUNTER_BITS)

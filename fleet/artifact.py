@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.aboard.errors import ManifestError
-from fleet.aboard.manifest import NAME, File, Manifest, parse
+from fleet.aboard.manifest import NAME, File, Manifest
 from fleet.errors import FleetError
 
 _CHUNK = 1 << 20
@@ -68,28 +67,6 @@ class Artifact:
 def _again(artifact: Artifact) -> str:
     manifest = artifact.manifest
     return f"rm -r {artifact.blobs} && ./inv build.{manifest.kind} --rev {manifest.revision[:12]}"
-
-
-def load(folder: Path) -> Artifact:
-    """Read a build from `.build/<kind>/<version>` and verify all of it.
-
-    Raises:
-        BadArtifact: there is none, it cannot be read, or a file is not what was built.
-
-    Example:
-        >>> load(Path(".build/onboard/20260101120000-0123456789ab")).size  # doctest: +SKIP
-        15611904
-    """
-    path = folder / NAME
-    try:
-        manifest = parse(path.read_bytes(), str(path))
-    except OSError as error:
-        raise BadArtifact(
-            f"{path}: {error.strerror}", "build one: ./inv build.onboard --rev HEAD"
-        ) from error
-    except ManifestError as error:
-        raise BadArtifact(str(error), "build it again") from error
-    return Artifact(manifest, folder.parent.parent / "blobs").verify()
 
 
 def save(manifest: Manifest, out: Path) -> Artifact:

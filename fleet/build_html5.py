@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fleet import packages
 from fleet.artifact import hash_of
+from fleet.build_deadline import deadline
 from fleet.build_revision import Revision
 from fleet.errors import FleetError
 
@@ -31,7 +32,8 @@ def bundle(revision: Revision, work: Path, cache: Path) -> dict[str, Path]:
         cache: where npm's packages are kept, by the hash of their lock.
 
     Raises:
-        FleetError: the revision has no portal, or npm cannot have what the lock names.
+        FleetError: the revision has no portal, npm cannot have what the lock names, or the lock
+            lacks what pages need.
     """
     revision.export([FOLDER], work)
     top = work / FOLDER
@@ -47,17 +49,26 @@ def bundle(revision: Revision, work: Path, cache: Path) -> dict[str, Path]:
             "build a revision that has the portal",
         )
     if (top / "package-lock.json").is_file():
-        modules = npm_modules(top, cache)
-        found |= {place: modules / name for name, place in VENDORED.items()}
+        lock = f"{FOLDER}/package-lock.json of {revision.sha[:12]}"
+        modules = npm_modules(top, cache, lock)
+        for name, place in VENDORED.items():
+            if not (modules / name).is_file():
+                raise FleetError(
+                    f"{lock} brings no {name}, which pages look for at {place}",
+                    f"name its package in {FOLDER}/package.json, write the lock anew with npm "
+                    "install there, commit and build that revision",
+                )
+            found[place] = modules / name
     return found
 
 
-def npm_modules(top: Path, cache: Path) -> Path:
+def npm_modules(top: Path, cache: Path, lock: str) -> Path:
     """The node_modules that a package-lock.json names, from the cache or installed now.
 
     Args:
         top: the folder with package.json and package-lock.json.
         cache: one folder in it for each lock.
+        lock: how errors call the lock; its revision is named in it.
 
     Raises:
         FleetError: npm is missing and may not be installed here, or fails; with the end of what it
@@ -73,21 +84,24 @@ def npm_modules(top: Path, cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as arriving:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(top / name, arriving)
-        done = subprocess.run(
-            ["npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=arriving,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
+        with deadline(f"npm ci for {lock}"):
+            done = subprocess.run(
+                ["npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"],
+                cwd=arriving,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=900,
+            )
         if done.returncode:
             raise FleetError(
-                f"npm ci for {FOLDER}/package-lock.json: {done.stderr.strip()[-800:]}",
+                f"npm ci for {lock}: {done.stderr.strip()[-800:]}",
                 "is the package index reachable? A lock that was had once needs none",
             )
         place.mkdir(exist_ok=True)
+        installed = Path(arriving) / "node_modules"
+        installed.mkdir(exist_ok=True)  # of a lock that names nothing npm makes no folder
         # Another build may have been quicker; what it installed is the same.
         if not modules.is_dir():
-            os.rename(Path(arriving) / "node_modules", modules)
+            os.rename(installed, modules)
     return modules

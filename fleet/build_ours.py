@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fleet.build_deadline import deadline
 from fleet.build_revision import Revision
 from fleet.errors import FleetError
 
@@ -60,16 +61,21 @@ def wheel(
         left_out=json.dumps(list(left_out)),
     )
     (tree / "pyproject.toml").write_text(project)
-    done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
-        cwd=tree,
-        env={**os.environ, "SOURCE_DATE_EPOCH": str(revision.epoch_s), "PYTHONPATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    what = f"hatchling for {name} of {revision.sha[:12]}"
+    with deadline(what):
+        done = subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+            cwd=tree,
+            env={**os.environ, "SOURCE_DATE_EPOCH": str(revision.epoch_s), "PYTHONPATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
     if done.returncode:
-        raise FleetError(f"{name} {revision.sha[:12]}: {done.stderr.strip()[-1000:]}")
+        raise FleetError(
+            f"{what}: {done.stderr.strip()[-1000:]}",
+            "mend what it says in that revision's packages, commit and build again",
+        )
     (built,) = out.glob("*.whl")
     return built

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fleet.aboard.manifest import is_inside
+from fleet.build_deadline import deadline
 from fleet.errors import FleetError, UsageError
 
 
@@ -48,8 +50,34 @@ class Revision:
         archive = _git(self.top, "archive", "--format=tar", self.sha, "--", *paths)
         if archive.returncode:
             raise FleetError(f"git archive {self.sha[:12]}: {_said(archive)}")
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tree:
-            tree.extractall(into, filter="data")
+        unpack(archive.stdout, into, f"revision {self.sha[:12]}")
+
+
+def unpack(archive: bytes, into: Path, source: str) -> None:
+    """Write the files and folders of a tar.
+
+    Args:
+        archive: what `git archive` gave.
+        into: where to; made when it is missing.
+        source: how errors call it.
+
+    Raises:
+        FleetError: it holds a link or a device, or a path that would leave the folder.
+    """
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
+        for member in tree:
+            target = into / member.name
+            content = tree.extractfile(member) if member.isreg() else None
+            if not is_inside(member.name) or not (content or member.isdir()):
+                raise FleetError(
+                    f"{source}: {member.name} is no plain file below its folder",
+                    "an artifact consists of plain files: put one there, commit and build again",
+                )
+            folder = target.parent if content else target
+            folder.mkdir(parents=True, exist_ok=True)
+            if content:
+                target.write_bytes(content.read())
+                target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def resolve(top: Path, name: str = "HEAD") -> Revision:
@@ -81,9 +109,10 @@ def resolve(top: Path, name: str = "HEAD") -> Revision:
 
 def _git(top: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(
-            ["git", "-C", str(top), *arguments], capture_output=True, check=False, timeout=300
-        )
+        with deadline(f"git {arguments[0]} in {top}"):
+            return subprocess.run(
+                ["git", "-C", str(top), *arguments], capture_output=True, check=False, timeout=300
+            )
     except FileNotFoundError as error:
         raise FleetError("git is not installed", "on Debian: apt-get install git") from error
 

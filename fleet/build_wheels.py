@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.artifact import hash_of
+from fleet.build_deadline import deadline
 from fleet.cache import cache_folder
 from fleet.errors import FleetError, UsageError
 
@@ -85,7 +86,10 @@ def download(pins: Sequence[Pin], into: Path) -> None:
         for platform in _PLATFORMS:
             command += ["--platform", platform]
         command += ["--dest", str(into), "--requirement", lock.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+        with deadline(f"pip download of {len(pins)} wheels"):
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=1800
+            )
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         said = "\n  ".join(errors[-5:]) or done.stderr.strip()[-500:]

@@ -65,18 +65,13 @@ def ship(
 
     def work(host: Host, say: Callable[[str], None]) -> Outcome:
         link = links.to(host)
-        ended = []
-        for artifact in artifacts:
-            ended.append(release.deploy(link, artifact, say))
-            if not ended[-1].ok:
-                break
-        return told(host.name, ended)
+        return told(host.name, _until_bad(release.deploy(link, one, say) for one in artifacts))
 
     return on_each(hosts, work, reporter)
 
 
 def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) -> list[Outcome]:
-    """Return to the good releases before the current ones.
+    """Return to the good releases before the current ones; a kind that cannot keeps the rest.
 
     Args:
         kind: only this one; empty for all that the last deploy brought.
@@ -92,7 +87,7 @@ def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) 
         kinds = [kind] if kind else last_deployed(release.releases(link))
         if not kinds:
             return Outcome(host.name, Exit.FAILED, "failed", "it has no release to go back from")
-        return told(host.name, [release.rollback(link, one, say) for one in kinds])
+        return told(host.name, _until_bad(release.rollback(link, one, say) for one in kinds))
 
     return on_each(hosts, work, reporter)
 
@@ -157,6 +152,16 @@ def told(host: str, ended: Sequence[release.Outcome]) -> Outcome:
         tuple(f"{bad.kind}: {line}" for line in (bad.reason or "").splitlines()) if bad else (),
         data,
     )
+
+
+def _until_bad(orders: Iterable[release.Outcome]) -> list[release.Outcome]:
+    """Carries out one order after the other, each as it is taken, until one ends badly."""
+    ended = []
+    for one in orders:
+        ended.append(one)
+        if not one.ok:
+            break
+    return ended
 
 
 def _plain(one: release.Outcome) -> dict[str, Any]:

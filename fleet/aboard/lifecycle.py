@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
@@ -54,7 +56,13 @@ def accept(world: World, source: BinaryIO) -> Result:
         frame = stream.next()
         if frame.kind != MANIFEST:
             raise ManifestError("the stream does not begin with a manifest; build and send again")
-        manifest = parse(b"".join(stream.content(frame, MANIFEST_LIMIT)))
+        text = b"".join(stream.content(frame, MANIFEST_LIMIT))
+        if (found := hashlib.sha256(text).hexdigest()) != frame.sha256:
+            raise ManifestError(
+                f"manifest: expected sha256 {frame.sha256[:12]}…, found {found[:12]}…; nothing was "
+                "taken in: send again"
+            )
+        manifest = parse(text)
         kind, version = manifest.kind, manifest.version
         state = trial.settle(world, spare=(kind, version))
         former, record = world.current(kind), state.get(kind, version)
@@ -187,12 +195,19 @@ def environment(world: World) -> Mapping[str, str]:
         AboardError: there is no such file, so the host was never converged.
     """
     try:
-        lines = world.env_file.read_text().splitlines()
+        lines = world.env_file.read_bytes().decode().split("\n")
     except FileNotFoundError as error:
         raise AboardError(f"{world.env_file} is not here; converge the host first") from error
     settings = {
-        name.strip(): value.strip().strip("'\"")
+        name.strip(): _unquoted(value.strip())
         for name, equals, value in (line.partition("=") for line in lines)
         if equals and not name.lstrip().startswith(("#", ";"))
     }
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **settings}
+
+
+def _unquoted(value: str) -> str:
+    """A value as systemd and the shell read it; what is between double quotes may be escaped."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return re.sub(r'\\([\\"$`])', r"\1", value[1:-1])
+    return value.strip("'")

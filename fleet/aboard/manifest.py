@@ -19,6 +19,11 @@ TOTAL_LIMIT = 8 << 30
 NAME = "manifest.json"
 """The manifest's own file name, in a build's folder and in a release."""
 
+# What a host makes in a release itself. Files are laid down as links into the store, so that writing
+# to one in such a place would change the store's.
+_MADE_HERE = (NAME, f".{NAME}.tmp")
+_MADE_FOR_PYTHON = ("bin", "lib", "pyvenv.cfg")
+
 _KIND = re.compile(r"[a-z][a-z0-9]{0,31}")
 _VERSION = re.compile(r"\d{14}-[0-9a-f]{12}")
 _REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -134,6 +139,7 @@ class _Reader:
             raise self._error("files", f"at most {TOTAL_LIMIT} bytes together", "more")
         self._no_clash(files)
         python = self._optional("python", _PYTHON)
+        self._none_in(_MADE_HERE if python is None else (*_MADE_HERE, *_MADE_FOR_PYTHON), files)
         wheels = tuple(self._list("wheels"))
         for wheel in wheels:
             if wheel not in paths or not wheel.endswith(".whl"):
@@ -178,7 +184,7 @@ class _Reader:
         if not isinstance(entry, dict):
             raise self._error(f"files[{number}]", "an object", entry)
         path, sha256, size = entry.get("path"), entry.get("sha256"), entry.get("size")
-        if not isinstance(path, str) or not is_inside(path) or path == NAME:
+        if not isinstance(path, str) or not is_inside(path):
             raise self._error(f"files[{number}].path", "a plain path inside the release", path)
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise self._error(f"{path}: sha256", "64 hexadecimal digits", sha256)
@@ -201,6 +207,12 @@ class _Reader:
             for depth in range(1, len(parts)):
                 if "/".join(parts[:depth]) in paths:
                     raise self._error("files", "no file where another needs a folder", path)
+
+    def _none_in(self, places: tuple[str, ...], files: tuple[File, ...]) -> None:
+        for file in files:
+            if (top := file.path.partition("/")[0]) in places:
+                expected = f"a place that is not made on the host ({', '.join(places)})"
+                raise self._error(file.path, expected, top)
 
     def _command(self, entry: object) -> tuple[str, ...]:
         if (

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +21,11 @@ from .errors import FAILED, USAGE, AboardError, ManifestError
 from .manifest import MANIFEST_LIMIT
 from .steps import Step
 from .world import World
+
+_UNFORESEEN = (
+    "nobody foresaw this: the traceback is on standard error; a trial that was begun is returned from "
+    "when its time is over"
+)
 
 Say = Callable[[Mapping[str, object]], None]
 
@@ -57,6 +63,9 @@ def main(
         result = "refused" if isinstance(error, ManifestError) else "failed"
     except OSError as error:
         said, code, result = f"{error}; run the same command again", FAILED, "failed"
+    except Exception as error:
+        traceback.print_exc()
+        said, code, result = f"{type(error).__name__}: {error}; {_UNFORESEEN}", FAILED, "failed"
     say({"result": result, "reason": said})
     print(f"aboard: {said}", file=sys.stderr)  # noqa: T201
     return code

@@ -76,7 +76,10 @@ def attempt(
     """
     kind, version = manifest.kind, manifest.version
     known = state.get(kind, version)
-    was_good = known is not None and known.stage is Stage.CONFIRMED
+    # A trial that goes on after a cut is no reason to forget what was there before it began.
+    was_good = known is not None and (
+        known.trial.was_good if known.trial else known.stage is Stage.CONFIRMED
+    )
     deadline_s = world.since_boot() + TRIAL_S
     trial = Trial(former, deadline_s, world.boot_id(), was_good, manifest.units)
     order = state.next_order(kind)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 from . import disk, store
@@ -16,6 +18,9 @@ from .world import World
 UNPACKED_LIMIT = 2 << 30
 COMPILE_SECONDS = 300.0
 _TO_SITE_PACKAGES = ("purelib", "platlib")
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile lets through of an archive that is damaged, encrypted or made to be hostile.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 def release(world: World, manifest: Manifest) -> Path:
@@ -129,12 +134,20 @@ def unpack_wheel(archive: Path, name: str, library: Path, room: int) -> int:
                     shutil.copyfileobj(source, file)
                 if entry.external_attr >> 16 & 0o111:
                     target.chmod(0o755)
-    except zipfile.BadZipFile as error:
-        raise ManifestError(f"{name}: not a wheel: {error}") from error
+    except _DAMAGED as error:
+        raise ManifestError(f"{name}: not a wheel: {error or type(error).__name__}") from error
     except FileExistsError as error:
         raise ManifestError(
             f"{name}: another wheel has brought {error.filename} already"
         ) from error
+    except NotADirectoryError as error:
+        raise ManifestError(
+            f"{name}: another file is in the place of a folder of {error.filename}"
+        ) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ManifestError(f"{name}: not a wheel: it points before its beginning") from error
     return written
 
 
@@ -144,6 +157,11 @@ def _place_of(entry: zipfile.ZipInfo, name: str) -> str | None:
     if not is_inside(path.rstrip("/")) or (entry.external_attr >> 28) == 0o12:
         raise ManifestError(
             f"{name}: holds {path!r}, which would leave the release; nothing was switched"
+        )
+    if entry.compress_type not in _PACKED:
+        raise ManifestError(
+            f"{name}: not a wheel: {path!r} is compressed by method {entry.compress_type}, expected "
+            "deflate or none"
         )
     if entry.is_dir():
         return None

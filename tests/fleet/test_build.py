@@ -2,73 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fleet import build_html5
+from fleet import build_html5, build_wheels
 from fleet.artifact import Artifact, hash_of
 from fleet.build import build
 from fleet.build_wheels import Pin, Wheelhouse, read_lock
 from fleet.errors import FleetError, UsageError
-from tests.fleet.aboard.host import wheel
-
-LIBRARY = wheel({"library.py": b"answer = 42\n"})
-LOCK = f"library==1.0 \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:" + (
-    hashlib.sha256(LIBRARY).hexdigest() + "\n"
-)
-FILES = {
-    "onboard_app/__init__.py": "name = 'onboard'\n",
-    "onboard_app/data/labels.csv": "a,b\n",
-    "onboard_app/html5/package.json": "{}",
-    "onboard_app/html5/package-lock.json": '{"lockfileVersion": 3}',
-    "onboard_app/html5/templates/index.html": "<p>hello</p>",
-    "onboard_app/html5/static/css/app.css": "p{}",
-    "hangar_app/__init__.py": "",
-    "sync/setup.py": "",
-    "common/__init__.py": "",
-    "requirements/onboard.txt": LOCK,
-    ".gitignore": "*.csv\n",
-}
-
-
-class Repository:
-    """A checkout of its own with a few files of each room."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        top.mkdir()
-        self.git("init", "--quiet", "--initial-branch=main")
-        for path, text in FILES.items():
-            self.write(path, text)
-        self.commit()
-
-    def git(self, *arguments: str) -> str:
-        who = {"NAME": "Test", "EMAIL": "test@example.com", "DATE": "2026-01-02T03:04:05+02:00"}
-        by = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()}
-        done = subprocess.run(
-            ["git", "-C", str(self.top), *arguments],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **by, "GIT_CONFIG_GLOBAL": "/dev/null"},
-        )
-        return done.stdout.strip()
-
-    def write(self, path: str, text: str) -> None:
-        (self.top / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.top / path).write_text(text)
-
-    def commit(self) -> str:
-        self.git("add", "--force", "--all")
-        self.git("commit", "--quiet", "--message", "x")
-        return self.git("rev-parse", "HEAD")
+from tests.fleet.repository import LIBRARY, LOCK, Repository
 
 
 @pytest.fixture
@@ -231,7 +180,7 @@ def test_a_portal_without_npm_installs_it_where_that_is_allowed(
         (top / name).write_text("{}")
     monkeypatch.setattr("subprocess.run", npm_fails)
     with pytest.raises(FleetError, match="stop here"):
-        build_html5.npm_modules(top, tmp_path / "none")
+        build_html5.npm_modules(top, tmp_path / "none", "the lock")
     assert asked == ["nodejs", "npm", "npm ci"]
 
 
@@ -255,6 +204,60 @@ def test_a_revision_without_a_part_says_which(
     repository.commit()
     with pytest.raises(FleetError, match="has no sync"):
         build("onboard", top=repository.top, out=tmp_path, wheels=wheels)
+
+
+def hangs(argv: Sequence[str], **how: object) -> subprocess.CompletedProcess[str]:
+    raise subprocess.TimeoutExpired(list(argv), 900)
+
+
+def test_a_program_that_hangs_is_told_with_the_revision_and_what_to_do(
+    repository: Repository, wheels: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = repository.git("rev-parse", "HEAD")[:12]
+    told = subprocess.run
+
+    def run(argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[Any]:
+        return told(argv, **how) if argv[0] == "git" else hangs(argv)
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    for kind, said in (("html5", "npm ci"), ("onboard", "hatchling")):
+        with pytest.raises(FleetError, match=f"{said}.* did not end within") as caught:
+            build(
+                kind, top=repository.top, out=tmp_path / "out", wheels=wheels, cache=tmp_path / "n"
+            )
+        assert sha in caught.value.what
+        assert caught.value.remedy
+
+
+def test_pip_that_hangs_is_told_like_any_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.run", hangs)
+    with pytest.raises(FleetError, match=r"pip .* did not end within"):
+        build_wheels.download(read_lock(LOCK, "x"), tmp_path)
+
+
+@pytest.mark.parametrize("installed", ["other", ""], ids=["another package", "nothing"])
+def test_a_portal_whose_lock_lacks_what_its_pages_need_says_so(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str
+) -> None:
+    sha = repository.git("rev-parse", "HEAD")[:12]
+    told = subprocess.run
+
+    def npm(argv: Sequence[str], **how: Any) -> subprocess.CompletedProcess[Any]:
+        if argv[0] != "npm":
+            return told(argv, **how)
+        if installed:
+            (Path(how["cwd"]) / "node_modules" / installed).mkdir(parents=True)
+        return subprocess.CompletedProcess(list(argv), 0, "", "")
+
+    monkeypatch.setattr("subprocess.run", npm)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    with pytest.raises(FleetError, match=r"brings no hls\.js/dist/hls\.light\.min\.js") as caught:
+        build("html5", top=repository.top, out=tmp_path / "out", cache=tmp_path / "npm")
+    assert sha in caught.value.what
+    assert "package.json" in caught.value.remedy
 
 
 def test_a_warm_build_asks_for_nothing(

@@ -164,6 +164,18 @@ def test_a_rollback_takes_back_what_the_last_deploy_brought(links: Links, saved:
     assert "no good release of onboard" in outcome.lines[0]
 
 
+def test_a_rollback_stops_at_the_first_kind_that_cannot_go_back(links: Links, saved: Saved) -> None:
+    for number in (1, 2):
+        pages = build(number, "html5", {"templates/index.html": b"<p>%d" % number})
+        artifacts = [saved(build(number)), saved(pages)]
+        release_commands.ship([ONE], links, artifacts, PlainReporter(io.StringIO()))
+    host = host_of(links, "EC-TAA")
+    host.ill.add(build(1).version)
+    (outcome,) = release_commands.go_back([ONE], links, "", PlainReporter(io.StringIO()))
+    assert (outcome.code, outcome.status) == (Exit.FAILED, "returned")
+    assert (host.current(), host.current("html5")) == (build(2).version, build(2).version)
+
+
 def test_a_rollback_of_a_host_without_releases(links: Links) -> None:
     (outcome,) = release_commands.go_back([ONE], links, "", PlainReporter(io.StringIO()))
     assert (outcome.code, outcome.detail) == (

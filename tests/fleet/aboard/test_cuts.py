@@ -118,6 +118,17 @@ def test_recover_returns_from_a_trial_of_this_boot_only_after_its_deadline(host:
     assert host.reason(two) == "its trial ran out before it was confirmed"
 
 
+def test_a_good_release_whose_trial_was_cut_twice_is_a_good_one_still(host: Host) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.accept(two)
+    cut(host, Step.HEALTH, one)
+    cut(host, Step.HEALTH, one)
+    host.reboot()
+    assert host.current() == two.version
+    assert (host.stage(one), host.stage(two)) == ("confirmed", "confirmed")
+
+
 @pytest.mark.parametrize("left", [None, b"{}"], ids=["gone", "unreadable"])
 def test_a_trial_whose_manifest_is_lost_is_returned_from_all_the_same(
     host: Host, left: bytes | None

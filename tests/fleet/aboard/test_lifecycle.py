@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from fleet.aboard import disk, lifecycle
 from fleet.aboard.errors import AboardError, ManifestError, StreamCut
 from fleet.aboard.steps import Step
 from fleet.aboard.world import Completed
+from roles.services import quoted
 from tests.fleet.aboard.host import Host, build
 
 
@@ -216,6 +220,14 @@ def test_a_host_without_settings_says_what_to_do(host: Host) -> None:
     assert host.current() is None
 
 
+@given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n")))
+@example(value=r"""a "word", \$HOME, `date`, 'single', back\slash, end\\""")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_a_setting_means_the_same_here_as_where_it_was_declared(host: Host, value: str) -> None:
+    host.world.env_file.write_bytes(f'# ours\nTURNAROUND_X="{quoted(value)}"\n'.encode())
+    assert lifecycle.environment(host.world)["TURNAROUND_X"] == value
+
+
 def test_rollback_goes_to_the_good_release_before_and_never_comes_back(host: Host) -> None:
     one, two, three = build(1), build(2), build(3)
     for built in (one, two, three):
@@ -331,6 +343,18 @@ def test_a_tampered_file_is_named_and_everything_is_refused(host: Host) -> None:
     assert host.current() == one.version
     assert not host.world.release("onboard", two.version).exists()
     assert not list((host.world.home / "blobs").glob("*/.*")), "no half file stays"
+
+
+def test_a_manifest_that_is_not_what_its_frame_promises_is_refused(host: Host) -> None:
+    one = build(1)
+    promised = hashlib.sha256(one.manifest.dump()).digest()
+    frames = one.frames()
+    assert frames.count(promised) == 1
+    with pytest.raises(
+        ManifestError, match=r"manifest: expected sha256 0000.*, found .*send again"
+    ):
+        host.accept(one, frames.replace(promised, bytes(32)))
+    assert host.current() is None
 
 
 def test_a_file_that_the_manifest_does_not_name_is_refused(host: Host) -> None:

@@ -39,8 +39,14 @@ def test_what_is_dumped_is_read_back_and_dumps_to_the_same_bytes() -> None:
         ({"files": [file("../etc/passwd")]}, "a plain path inside the release"),
         ({"files": [file("/etc/passwd")]}, "a plain path inside the release"),
         ({"files": [file("a/../../b")]}, "a plain path inside the release"),
-        ({"files": [file("manifest.json")]}, "a plain path inside the release"),
         ({"files": [file("a\nb")]}, "a plain path inside the release"),
+        ({"files": [file("manifest.json")]}, "manifest.json: expected a place that is not made on"),
+        ({"files": [file("manifest.json/a")]}, "expected a place .* found 'manifest.json'"),
+        ({"files": [file(".manifest.json.tmp")]}, "expected a place that is not made on the host"),
+        ({"files": [file("pyvenv.cfg")]}, "pyvenv.cfg: expected a place that is not made on the"),
+        ({"files": [file("bin/python")]}, "bin/python: expected a place .* found 'bin'"),
+        ({"files": [file("lib")]}, "lib: expected a place that is not made on the host"),
+        ({"files": [file("lib/python3.13/site-packages/a.py")]}, "expected a place .* found 'lib'"),
         ({"files": [file("a", sha256="0" * 63)]}, "a: sha256: expected 64"),
         ({"files": [file("a", size=-1)]}, "a: size: expected"),
         ({"files": [file("a", size=True)]}, "a: size: expected"),
@@ -60,6 +66,11 @@ def test_what_is_dumped_is_read_back_and_dumps_to_the_same_bytes() -> None:
 def test_what_a_host_must_not_act_on_is_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises(ManifestError, match=said):
         parse(json.dumps({**GOOD, "wheels": [], **change}).encode(), "artifact")
+
+
+def test_without_a_python_environment_its_places_are_free() -> None:
+    pages = {**GOOD, "python": None, "wheels": [], "setup": [], "files": [file("lib/hls.js")]}
+    assert parse(json.dumps(pages).encode()).files[0].path == "lib/hls.js"
 
 
 @pytest.mark.parametrize(

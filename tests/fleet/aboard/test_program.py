@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import fleet.aboard
-from tests.fleet.aboard.host import build, memory
+from fleet.aboard import program
+from fleet.aboard.steps import Step
+from tests.fleet.aboard.host import Host, build, memory
 
 SOURCE = Path(fleet.aboard.__file__).parent
 PAGES = build(1, "html5", {"templates/index.html": b"<p>", "static/app.css": b"p{}"})
@@ -82,6 +86,21 @@ def test_it_ends_with_a_sentence_and_the_right_code(
     assert said in errors
     assert "Traceback" not in errors
     assert code == 64 or (lines[-1]["result"] in ("failed", "refused") and lines[-1]["reason"])
+
+
+def test_what_nobody_foresaw_is_told_like_any_failure(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(step: Step) -> None:
+        raise ZeroDivisionError("one by none")
+
+    out = io.StringIO()
+    world = replace(host.world, at=breaks)
+    code = program.main(["accept"], world, io.BytesIO(PAGES.frames()), out)
+    told = json.loads(out.getvalue().splitlines()[-1])
+    assert (code, told["result"]) == (4, "failed")
+    assert "ZeroDivisionError: one by none" in told["reason"]
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
 def test_a_link_that_breaks_after_the_stream_does_not_stop_it(placed: Path) -> None:

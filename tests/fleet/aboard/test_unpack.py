@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 import subprocess
@@ -85,6 +86,57 @@ def test_a_wheel_that_unpacks_to_too_much_is_refused(tmp_path: Path, library: Pa
 def test_what_is_no_zip_is_refused(tmp_path: Path, library: Path) -> None:
     with pytest.raises(ManifestError, match="not a wheel"):
         unpack.unpack_wheel(archive(tmp_path, b"no zip"), "app.whl", library, ROOM)
+
+
+def damaged(fault: str) -> bytes:
+    """A wheel with one file that the archive's directory promises and nobody can read."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("app.py", b"answer = 42\n" * 20)
+    data = bytearray(content.getvalue())
+    first, listed = 0, data.index(b"PK\1\2")
+    body = first + 30 + len("app.py")
+    if fault == "deflate":
+        data[body] |= 0b110  # a kind of block that does not exist
+    elif fault == "encrypted":
+        data[first + 6] |= 1
+        data[listed + 8] |= 1
+    elif fault == "name":
+        data[listed + 9] |= 0x08  # the name is UTF-8, they say
+        data[listed + 46] = 0xFF
+    elif fault == "before":
+        ends = data.index(b"PK\5\6")
+        data[ends + 16 : ends + 20] = (listed + 9).to_bytes(4, "little")
+    elif fault == "cut":
+        data[first + 8] = data[listed + 10] = zipfile.ZIP_STORED
+        data[listed + 20 : listed + 28] = (1 << 20).to_bytes(4, "little") * 2
+    else:
+        data[first + 8] = data[listed + 10] = int(fault)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "deflate",
+        "encrypted",
+        "name",
+        "before",
+        "cut",
+        str(zipfile.ZIP_BZIP2),
+        str(zipfile.ZIP_LZMA),
+        "9",
+    ],
+)
+def test_a_wheel_that_cannot_be_read_is_refused(tmp_path: Path, library: Path, fault: str) -> None:
+    with pytest.raises(ManifestError, match=r"^app\.whl: not a wheel"):
+        unpack.unpack_wheel(archive(tmp_path, damaged(fault)), "app.whl", library, ROOM)
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, library: Path) -> None:
+    path = archive(tmp_path, wheel({"app": b"", "app/deep/x.py": b""}))
+    with pytest.raises(ManifestError, match=r"app\.whl: another file is in the place of"):
+        unpack.unpack_wheel(path, "app.whl", library, ROOM)
 
 
 def test_the_environment_runs_its_own_code_and_nothing_of_the_machine(host: Host) -> None:
