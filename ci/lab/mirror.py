@@ -18,6 +18,9 @@ _PASSED_ON = re.compile(
     r'Acquire::(?:https?::Proxy(?:::[^ ]+)?|Check-Valid-Until|Check-Date|Retries) "[^"]*";'
 )
 
+_TARGETS = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages")
+_UPDATE_TIMEOUT_S = 300.0
+
 
 @dataclass(frozen=True)
 class Mirror:
@@ -82,9 +85,17 @@ def _resolve(uri: str, read: Callable[[Path], str]) -> str:
     return uri
 
 
-def of_this_machine() -> Mirror:
-    """Reads apt's settings of this machine."""
-    targets = shell.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
-    )
-    return parse(targets, shell.run(["apt-config", "dump", "Acquire"]))
+def of_this_machine(run: Callable[..., str] = shell.run) -> Mirror:
+    """Reads apt's settings of this machine.
+
+    Args:
+        run: runs a program and returns what it printed.
+
+    Raises:
+        LabFault: none of apt's sources is Debian, or none answers.
+    """
+    # What was never updated apt does not name, though it knows it.
+    if not (targets := run(_TARGETS).strip()):
+        run(("apt-get", "update"), timeout_s=_UPDATE_TIMEOUT_S)
+        targets = run(_TARGETS)
+    return parse(targets, run(("apt-config", "dump", "Acquire")))

@@ -49,6 +49,17 @@ def test_a_machine_without_debian_is_told_what_is_wanted():
         mirror.parse("http://archive.example/ubuntu/ noble\n", "")
 
 
+def test_a_machine_that_was_never_updated_is_updated_first():
+    ran: list[str] = []
+
+    def run(argv, timeout_s=60.0):
+        ran.append(argv[1])
+        return TARGETS if argv[1] == "indextargets" and "update" in ran else ""
+
+    assert mirror.of_this_machine(run).archive == "http://deb.example/debian/"
+    assert ran == ["indextargets", "update", "indextargets", "dump"]
+
+
 def test_proxy_and_dates_are_passed_on_and_paths_are_not():
     config = (
         'Acquire::http::Proxy "http://p:3142";\n'
