@@ -16,8 +16,8 @@ from ci.lab.errors import LabFault
 
 pytestmark = pytest.mark.hosts
 
-# Two runs on one machine must not meet.
-NAME = f"t{os.getpid() % 10**6}"
+# Two runs on one machine must not meet, nor this lab the story's of the same run.
+NAME = f"bare{os.getpid() % 10**4}"
 AIRCRAFT = "EC-TAA"
 # Answers each datagram with itself, as long as the host stands.
 ECHO = (
