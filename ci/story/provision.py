@@ -135,5 +135,6 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
 def _moved(text: str) -> str:
     releases = [each for line in _json_lines(text) for each in line["releases"]]
     moved = sum(each["bytes"] for each in releases)
-    versions = ", ".join(sorted({f"{each['kind']} {each['version']}" for each in releases}))
-    return f"{versions}, {moved / 1e6:.1f} MB on the link"
+    kinds = " and ".join(sorted({each["kind"] for each in releases}))
+    revisions = ", ".join(sorted({each["version"].partition("-")[2] for each in releases}))
+    return f"{kinds} {revisions}, {moved / 1e6:.1f} MB on the link"
