@@ -23,6 +23,7 @@ OPTIONS = [
     "-o=DPkg::Lock::Timeout=120",
     "-o=Dpkg::Use-Pty=0",
 ]
+INTERRUPTED = "dpkg was interrupted"
 FORMAT = "${Package}\t${Architecture}\t${db:Status-Abbrev}\n"
 
 _asked: set[str] = set()
@@ -86,11 +87,13 @@ def install(names: Sequence[str], recommends: bool = False) -> None:
     """
     if not names:
         return
-    # A run that lost its power in the middle left dpkg half way; this is what dpkg asks for then.
-    run(["dpkg", "--configure", "-a"], env=ENVIRONMENT, timeout_s=1800).check()
     extra = [] if recommends else ["--no-install-recommends"]
     command = ["apt-get", "install", *OPTIONS, *extra, "--", *names]
     done = run(command, env=ENVIRONMENT, timeout_s=1800)
+    if done.code != 0 and INTERRUPTED in done.err:
+        # Power went in the middle. Not done before apt asks for it: unlike apt, dpkg waits for no lock.
+        run(["dpkg", "--configure", "-a"], env=ENVIRONMENT, timeout_s=1800).check()
+        done = run(command, env=ENVIRONMENT, timeout_s=1800)
     if done.code != 0 and _stale(done):
         update = run(["apt-get", "update", "-q"], env=ENVIRONMENT, timeout_s=600)
         if update.code != 0:

@@ -43,12 +43,10 @@ def test_a_host_without_dpkg_is_told_from_one_without_packages(
 
 def test_lists_are_fetched_only_when_a_package_is_unknown(programs: Programs) -> None:
     apt.apply({"recommends": False}, {"missing": ["nginx"]})
-    assert [argv[:2] for argv in programs.started] == [
-        ["dpkg", "--configure"],
-        ["apt-get", "install"],
-    ]
-    assert programs.started[1][-2:] == ["--", "nginx"]
-    assert "--no-install-recommends" in programs.started[1]
+    (install,) = programs.started
+    assert install[:2] == ["apt-get", "install"]
+    assert install[-2:] == ["--", "nginx"]
+    assert "--no-install-recommends" in install
 
     fetched = False
 
@@ -61,7 +59,21 @@ def test_lists_are_fetched_only_when_a_package_is_unknown(programs: Programs) ->
     programs.started.clear()
     programs.answer = unknown_at_first
     apt.apply({"recommends": False}, {"missing": ["nginx"]})
-    assert [argv[1] for argv in programs.started] == ["--configure", "install", "update", "install"]
+    assert [argv[1] for argv in programs.started] == ["install", "update", "install"]
+
+
+def test_what_a_power_cut_left_half_way_is_finished_first(programs: Programs) -> None:
+    finished = False
+
+    def interrupted(argv: Sequence[str], stdin: str) -> tuple[int, str, str]:
+        nonlocal finished
+        finished = finished or argv[:2] == ["dpkg", "--configure"]
+        said = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'"
+        return (0, "", "") if finished else (100, "", said)
+
+    programs.answer = interrupted
+    apt.apply({"recommends": False}, {"missing": ["nginx"]})
+    assert [argv[1] for argv in programs.started] == ["install", "--configure", "install"]
 
 
 def test_a_package_that_does_not_exist_is_told_in_apts_words(programs: Programs) -> None:
