@@ -56,6 +56,7 @@ else:
     launch.main(Q, sys.stdout.buffer, BOOT, H + B)
 """
 
+_MADE_OF = {"line": "file", "postgres": "apt"}
 _CORE_LOOK = ("wire", "look", "probing", "journal", "lock", "pending", "private", "shell")
 _CORE_APPLY = ("wire", "launch", "worker", "probing", "journal", "lock", "pending", "private")
 
@@ -134,7 +135,7 @@ def _apply_sources(nouns: tuple[str, ...]) -> str:
 
 def _with(nouns: Sequence[str]) -> set[str]:
     """Nouns that other nouns are made of."""
-    return {"apt"} if "postgres" in nouns else set()
+    return {_MADE_OF[noun] for noun in nouns if noun in _MADE_OF}
 
 
 def _assign(sources: Mapping[str, str], roots: Sequence[tuple[str, str]]) -> str:
