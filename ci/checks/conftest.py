@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 import testinfra
 from testinfra.host import Host
 
 from ci.story.world import World
 
-
-def connect(world: World, name: str) -> Host:
-    """A testinfra host over the lab's ssh configuration; commands run through sudo."""
-    config = world.lab.ssh_config()
-    return testinfra.get_host(f"ssh://{name}?sudo=true", ssh_config=str(config))
+Connect = Callable[[str], Host]
 
 
 @pytest.fixture(scope="session")
-def hangar(world: World) -> Host:
-    return connect(world, "hangar")
+def connect(world: World) -> Iterator[Connect]:
+    """Makes testinfra hosts by name; commands run through sudo, and all of a host share a connection."""
+    config = str(world.lab.ssh_config())
+    with tempfile.TemporaryDirectory(prefix="ta-") as folder:
+
+        def to(name: str) -> Host:
+            shared = f"sudo=true&controlpath={folder}/{name}"
+            return testinfra.get_host(f"ssh://{name}?{shared}", ssh_config=config)
+
+        yield to
+        for socket in Path(folder).iterdir():
+            end = ["ssh", "-F", config, "-o", f"ControlPath={socket}", "-O", "exit", socket.name]
+            subprocess.run(end, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def hangar(connect: Connect) -> Host:
+    return connect("hangar")
 
 
 @pytest.fixture(scope="session", params=[0, 1], ids=["EC-TAA", "EC-TAB"])
-def aircraft(world: World, request: pytest.FixtureRequest) -> Host:
-    return connect(world, world.aircraft[request.param])
+def aircraft(world: World, connect: Connect, request: pytest.FixtureRequest) -> Host:
+    return connect(world.aircraft[request.param])
 
 
 @pytest.fixture(scope="session", params=["hangar", "EC-TAA", "EC-TAB"])
-def host(world: World, request: pytest.FixtureRequest) -> Host:
-    return connect(world, request.param)
+def host(connect: Connect, request: pytest.FixtureRequest) -> Host:
+    return connect(request.param)

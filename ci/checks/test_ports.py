@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from testinfra.host import Host
 
-from ci.checks.conftest import connect
+from ci.checks.conftest import Connect
 from ci.story.world import World
 
 pytestmark = pytest.mark.hosts
@@ -87,10 +87,10 @@ def listening(host: Host) -> list[int]:
     ids=lambda value: str(value) if not isinstance(value, list) else "-".join(map(str, value)),
 )
 def test_these_ports_are_open_and_no_other(
-    world: World, host: int, name: str, expected: list[int]
+    world: World, connect: Connect, host: int, name: str, expected: list[int]
 ) -> None:
     here = side(world, host, name)
-    ports = sorted({*USUAL, *listening(connect(world, here.host))})
+    ports = sorted({*USUAL, *listening(connect(here.host))})
     assert json.loads(here.knock(KNOCK.format(address=here.address, ports=ports))) == expected
 
 
@@ -101,10 +101,12 @@ def test_the_ramp_is_unplugged(world: World) -> None:
 
 
 @pytest.mark.parametrize("host", [0, 1, 2])
-def test_the_web_server_listens_where_it_was_told_to(world: World, host: int) -> None:
+def test_the_web_server_listens_where_it_was_told_to(
+    world: World, connect: Connect, host: int
+) -> None:
     name = ["hangar", *world.aircraft][host]
     here = world.inventory["hosts"][name]
-    lines = connect(world, name).run("ss -Hltn 'sport = :80'").stdout.splitlines()
+    lines = connect(name).run("ss -Hltn 'sport = :80'").stdout.splitlines()
     if host:
         expected = [f"{here['vars']['cabin_address']}:80"]
     else:
