@@ -13,12 +13,14 @@ from pathlib import Path
 from invoke import Collection, Context, task
 from invoke.exceptions import Exit
 
+from ci.bench.tasks import namespace as bench
 from ci.build_tasks import namespace as build
 from ci.lab.tasks import namespace as lab
 
 TOP = Path(__file__).resolve().parent
 LOCKS = {
     "dev": ["--python-version", "3.11"],
+    "peers": ["--python-version", "3.11"],
     "onboard": ["--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28"],
     "hangar": ["--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28"],
 }
@@ -78,9 +80,9 @@ def lock(c: Context) -> None:
         command = ["-m", "uv", "pip", "compile", "pyproject.toml", "--extra", name, "--quiet"]
         command += ["--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url"]
         command += ["--no-emit-find-links", *target, "--output-file", f"requirements/{name}.txt"]
-        if name != "dev":
+        if name in ("onboard", "hangar"):
             command += ["--only-binary", ":all:"]
         _must(f"locking {name}", _python(*command))
 
 
-namespace = Collection(demo, test, lint, lock, lab, build)
+namespace = Collection(demo, test, lint, lock, lab, build, bench)
