@@ -44,6 +44,8 @@ def init_machine(
         "check": "change nothing; show what would change and exit 2 when there is something",
         "diff": "show unified diffs whole (--check shows their beginnings anyway)",
         "slots": "how many hosts at once",
+        "tags": "only what these roles or nouns declare, and what that needs; with commas",
+        "max_failed": "how many hosts may fail before no other is begun: 2, or 5%",
         "inventory": _INVENTORY,
         "json": _JSON,
     }
@@ -54,6 +56,8 @@ def converge(
     check: bool = False,
     diff: bool = False,
     slots: int = 8,
+    tags: str = "",
+    max_failed: str = "",
     inventory: str = "",
     json: bool = False,
 ) -> None:
@@ -72,6 +76,8 @@ def converge(
                 check=check,
                 diff=diff,
                 slots=slots,
+                tags=tags,
+                max_failed=max_failed,
             )
         )
 

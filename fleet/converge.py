@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import require
 from fleet.connections import Connections
 from fleet.context import catalog
-from fleet.errors import Exit, FleetError, Offline
+from fleet.errors import Exit, FleetError, Offline, UsageError, did_you_mean
 from fleet.inventory import Host, Inventory
 from fleet.report import Outcome, Reporter
-from fleet.slots import SLOTS, on_each
+from fleet.slots import SLOTS, most_failed, on_each
 from fleet.ssh import Connection
 from fleet.transport import SshTransport
 from require.result import Event, LastRun, Result
@@ -45,6 +45,8 @@ def converge(
     check: bool = False,
     diff: bool = False,
     slots: int = SLOTS,
+    tags: str = "",
+    max_failed: str = "",
 ) -> list[Outcome]:
     """Makes hosts what their roles say; with `check` only looks.
 
@@ -59,17 +61,38 @@ def converge(
         check: change nothing.
         diff: show unified diffs whole; `check` shows their beginnings anyway.
         slots: how many hosts at once.
+        tags: roles and nouns with commas: only these resources, and what they need; empty takes all.
+        max_failed: how many hosts may fail, as a number or in per cent, before none is begun any
+            more; empty sets no bound.
 
     Raises:
-        UsageError: the inventory and the roles do not fit; nothing was touched.
+        UsageError: the inventory and the roles do not fit, or no host has such a tag; nothing was
+            touched.
     """
     declared = {host.name: catalog(inventory, host) for host in hosts}
+    if tags:
+        declared = _tagged(declared, tags)
+    bound = most_failed(max_failed, len(hosts))
 
     def work(host: Host, say: Say) -> Outcome:
+        if tags and not len(declared[host.name]):
+            return Outcome(host.name, Exit.DONE, "no change", f"nothing of it is tagged {tags}")
         connection = connections.to(host)
         return on_host(connection, declared[host.name], say, check=check, diff=diff)
 
-    return on_each(hosts, work, reporter(), slots)
+    return on_each(hosts, work, reporter(), slots, bound)
+
+
+def _tagged(declared: Mapping[str, require.Catalog], tags: str) -> dict[str, require.Catalog]:
+    """Returns what is left of each host's declarations; a tag that no host has is wrong usage."""
+    wanted = {tag.strip() for tag in tags.split(",")} - {""}
+    known = {name for each in declared.values() for one in each for name in (one.role, one.noun)}
+    for tag in sorted(wanted - known) or ([] if wanted else [tags]):
+        raise UsageError(
+            f"--tags: expected roles or nouns of these hosts, found {tag!r}{did_you_mean(tag, known)}",
+            f"they have {', '.join(sorted(known))}",
+        )
+    return {name: each.chosen(wanted) for name, each in declared.items()}
 
 
 def on_host(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,10 +21,12 @@ def on_each(
     work: Work,
     reporter: Reporter,
     slots: int = SLOTS,
+    max_failed: int | None = None,
 ) -> list[Outcome]:
     """Does the work on each host and returns the outcomes in the order of the hosts.
 
-    An error of ours on one host is that host's outcome; the others go on. The threads are daemons: when
+    An error of ours on one host is that host's outcome; the others go on, as long as no more than
+    `max_failed` have failed. Off-line is not failed. The threads are daemons: when
     ops press Ctrl-C, nobody waits for a link that may be dead.
 
     Args:
@@ -31,6 +34,7 @@ def on_each(
         work: gets the host and a function that says what it is doing now.
         reporter: is told each beginning, progress and end; closed at the end.
         slots: how many hosts at once, 1 or more.
+        max_failed: when more hosts than this have failed, no other is begun; None sets no bound.
 
     Raises:
         UsageError: no slot, so that no host would ever have its turn.
@@ -42,9 +46,17 @@ def on_each(
     waiting: queue.SimpleQueue[Host | None] = queue.SimpleQueue()
     ended: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
 
+    failed: list[str] = []
+
     def slot() -> None:
         while (host := waiting.get()) is not None:
-            ended.put(_attempt(host, work, reporter))
+            if max_failed is not None and len(failed) > max_failed:
+                ended.put(_not_begun(host))
+                continue
+            outcome = _attempt(host, work, reporter)
+            if outcome.code == Exit.FAILED:
+                failed.append(outcome.host)
+            ended.put(outcome)
 
     outcomes: dict[str, Outcome] = {}
     try:
@@ -64,6 +76,33 @@ def on_each(
     finally:
         reporter.close()
     return [outcomes[host.name] for host in hosts]
+
+
+def most_failed(text: str, hosts: int) -> int | None:
+    """Returns how many of so many hosts may fail; None where nothing is said.
+
+    Raises:
+        UsageError: it is neither a number nor a percentage.
+
+    >>> most_failed("5%", 50), most_failed("2", 50), most_failed("", 50)
+    (2, 2, None)
+    """
+    found = re.fullmatch(r"(\d{1,6})(%?)", text.strip())
+    if text and (found is None or (found[2] and int(found[1]) > 100)):
+        raise UsageError(f"--max-failed: expected a number such as 2 or 5%, found {text!r}")
+    if found is None:
+        return None
+    return hosts * int(found[1]) // 100 if found[2] else int(found[1])
+
+
+def _not_begun(host: Host) -> Outcome:
+    return Outcome(
+        host.name,
+        Exit.FAILED,
+        "not begun",
+        "more hosts have failed than --max-failed allows",
+        "see why those failed; then run the command again",
+    )
 
 
 def _attempt(host: Host, work: Work, reporter: Reporter) -> Outcome:

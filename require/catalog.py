@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -71,6 +71,28 @@ class Catalog:
                 )
         natural = (key for key in resource.natural_needs() if key in self._resources)
         return tuple(dict.fromkeys((*resource.needs, *natural)))
+
+    def chosen(self, tags: Collection[str]) -> Catalog:
+        """Return a catalog of some of this one, and of all that those need, in the same order.
+
+        Args:
+            tags: names of roles, and nouns such as "systemd".
+
+        Raises:
+            DeclarationError: one that is chosen needs another that is not declared.
+        """
+        wanted: dict[str, None] = {}
+
+        def take(key: str) -> None:
+            if key not in wanted:
+                wanted[key] = None
+                for need in self.needs_of(self[key]):
+                    take(need)
+
+        for each in self:
+            if each.role in tags or each.noun in tags:
+                take(each.key)
+        return Catalog(self.templates, {each.key: each for each in self if each.key in wanted})
 
     def handlers(self) -> tuple[Handler, ...]:
         """Return every handler that some resource notifies, in the order first named.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,9 +15,11 @@ import pytest
 import fleet.context
 import require
 from fleet.context import catalog, role_names
+from fleet.converge import converge as converge_hosts
 from fleet.converge import on_host, shortened
 from fleet.errors import Exit, FleetError, HostKeyChanged, LinkLost, Offline, UsageError
 from fleet.inventory import Group, Host, Inventory
+from fleet.report import PlainReporter
 from require.result import Event, LastRun, Outcome, Result
 
 HOST = Host(
@@ -55,6 +58,39 @@ def role(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def nothing(_: Any) -> None:
     pass
+
+
+class TestTags:
+    @pytest.fixture
+    def fleet(self, role: Callable[..., None]) -> Inventory:
+        def base(_: Any) -> None:
+            require.file.file("/etc/base", content="x")
+
+        def extra(_: Any) -> None:
+            require.apt.packages(["nginx"])
+
+        role(base=base, extra=extra)
+        return fleet_of(HOST, replace(HOST, name="EC-TAB", roles=("base",)))
+
+    def converge(self, fleet: Inventory, tags: str) -> list[Any]:
+        class Unreached:
+            def to(self, host: Host) -> Any:
+                raise Offline(f"{host.name}: asked")
+
+        hosts = tuple(fleet.hosts.values())
+        made = converge_hosts(
+            fleet, hosts, Unreached(), lambda: PlainReporter(io.StringIO()), check=True, tags=tags
+        )  # type: ignore[arg-type]
+        return [each.status for each in made]
+
+    def test_a_host_that_has_nothing_of_it_is_not_asked(self, fleet: Inventory) -> None:
+        assert self.converge(fleet, "extra") == ["off-line", "no change"]
+        assert self.converge(fleet, "apt , file") == ["off-line", "off-line"]
+
+    @pytest.mark.parametrize("tags", ["extar", "base,systemd", ","])
+    def test_a_tag_that_no_host_has_is_wrong_usage(self, fleet: Inventory, tags: str) -> None:
+        with pytest.raises(UsageError, match=r"--tags: expected roles or nouns.*\n.*apt, base"):
+            self.converge(fleet, tags)
 
 
 class TestWhatARoleIsGiven:

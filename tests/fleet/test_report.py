@@ -14,7 +14,7 @@ import pytest
 from fleet.errors import Exit, FleetError, Offline, UsageError, combine
 from fleet.inventory import Host
 from fleet.report import JsonReporter, LiveReporter, Outcome, PlainReporter, exit_code, reporter
-from fleet.slots import on_each
+from fleet.slots import most_failed, on_each
 
 HOSTS = [Host(name, ("aircraft",), (), "10.0.0.1") for name in ("EC-TAA", "EC-TAB", "EC-TAC")]
 
@@ -171,6 +171,33 @@ def test_no_more_hosts_than_slots_work_at_once_and_the_slowest_keeps_nobody() ->
     outcomes = on_each(HOSTS, work, PlainReporter(io.StringIO()), slots=2)
     assert exit_code(outcomes) == Exit.DONE
     assert most[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("allowed", "statuses"),
+    [
+        (None, ["failed", "off-line", "failed"]),
+        (0, ["failed", "not begun", "not begun"]),
+        (1, ["failed", "off-line", "failed"]),
+    ],
+)
+def test_when_too_many_have_failed_no_other_host_is_begun(
+    allowed: int | None, statuses: list[str]
+) -> None:
+    def work(host: Host, say: object) -> Outcome:
+        if host.name == "EC-TAB":
+            raise Offline("EC-TAB: no answer")
+        raise FleetError(f"{host.name}: nginx did not start")
+
+    outcomes = on_each(HOSTS, work, PlainReporter(io.StringIO()), slots=1, max_failed=allowed)
+    assert [each.status for each in outcomes] == statuses
+    assert exit_code(outcomes) == Exit.FAILED
+
+
+@pytest.mark.parametrize("text", ["-1", "two", "101%", "5 %", "1.5"])
+def test_a_bound_that_is_none_is_wrong_usage(text: str) -> None:
+    with pytest.raises(UsageError, match="--max-failed: expected a number such as 2 or 5%"):
+        most_failed(text, 10)
 
 
 @pytest.mark.parametrize("slots", [0, -1])

@@ -23,6 +23,29 @@ def test_what_is_declared_keeps_its_order_role_and_place() -> None:
     assert str(motd.where).endswith(f"test_catalog.py:{motd.where.line}")
 
 
+def test_some_are_chosen_by_role_and_noun_with_all_that_they_need() -> None:
+    with require.declare() as catalog:
+        with require.declare(role="base"):
+            require.file.directory("/srv")
+            require.file.file("/etc/motd", content="x")
+        with require.declare(role="web"):
+            packages = require.apt.packages(["nginx"])
+            require.file.file("/srv/page", content="x")
+            require.systemd.service("nginx", needs=[packages])
+    assert [each.key for each in catalog.chosen({"systemd"})] == [
+        "apt.packages:nginx",
+        "systemd.service:nginx.service",
+    ]
+    assert [each.key for each in catalog.chosen({"web"})] == [
+        "file:/srv",
+        "apt.packages:nginx",
+        "file:/srv/page",
+        "systemd.service:nginx.service",
+    ]
+    assert len(catalog.chosen({"none"})) == 0
+    assert len(catalog) == 5
+
+
 def test_the_calls_of_the_talk_work_as_written() -> None:
     user, password, db = "cms", "s3cret", "cms"
     with require.declare() as catalog:
