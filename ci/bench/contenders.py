@@ -1,8 +1,9 @@
 """What takes part in `bench.converge`, each in a process of its own.
 
-    python -m ci.bench.contenders ours|limit PORT KEY HOST_KEY [COPIES]
+    python -m ci.bench.contenders look|apply|limit PORT KEY HOST_KEY [COPIES]
 
-prints one JSON object: seconds from connecting to the answer, and what was found. `limit` is the least
+prints one JSON object: seconds from connecting to the answer, and what was found. `look` and `apply`
+are ours, `fab converge` with and without `--check`. `limit` is the least
 that anything built on Fabric can cost: connect, and one command that looks at the same things.
 """
 
@@ -32,8 +33,17 @@ print(json.dumps([len(seen), len(texts), len(users), len(said)]))
 """
 
 
-def ours(port: int, key: Path, host_key: str, copies: int) -> dict[str, Any]:
-    """A converge that only looks, as `fab converge --check` does it."""
+def look(port: int, key: Path, host_key: str, copies: int) -> dict[str, Any]:
+    """A converge that only looks."""
+    return _ours(port, key, host_key, copies, check=True)
+
+
+def apply(port: int, key: Path, host_key: str, copies: int) -> dict[str, Any]:
+    """A converge that makes the host what it should be."""
+    return _ours(port, key, host_key, copies, check=False)
+
+
+def _ours(port: int, key: Path, host_key: str, copies: int, *, check: bool) -> dict[str, Any]:
     from fleet.ssh import Connection, Endpoint
     from fleet.transport import SshTransport
     from require.run import converge
@@ -42,7 +52,7 @@ def ours(port: int, key: Path, host_key: str, copies: int) -> dict[str, Any]:
     catalog = role.catalog(copies)
     began = time.perf_counter()
     connection = Connection(Endpoint("reference", HOST, port, "root", private, host_key))
-    result = converge(SshTransport(connection), catalog, check=True)
+    result = converge(SshTransport(connection), catalog, check=check)
     seconds = time.perf_counter() - began
     changes = [f"{each.key}: {each.summary}" for each in result.changes]
     found = {"seconds": seconds, "changes": changes, "errors": list(result.errors)}
@@ -69,7 +79,7 @@ def limit(port: int, key: Path, host_key: str, copies: int) -> dict[str, Any]:
 def main(words: list[str]) -> int:
     """Runs one contender and prints what it found."""
     name, port, key, host_key, *more = words
-    contender = {"ours": ours, "limit": limit}[name]
+    contender = {"look": look, "apply": apply, "limit": limit}[name]
     found = contender(int(port), Path(key), host_key, int(more[0]) if more else 1)
     print(json.dumps(found))
     return 0
