@@ -14,6 +14,7 @@ from fleet.inventory import Host
 from fleet.release import Link, Release
 from fleet.report import Outcome, Reporter
 from fleet.slots import on_each
+from fleet.target import sweeping
 
 _REMEDIES = {
     "returned": "the release before serves; mend what the reason says and deploy the next revision",
@@ -29,7 +30,7 @@ class Links(Protocol):
 
 
 def in_group(hosts: Sequence[Host], target: str, group: str, instead: str) -> tuple[Host, ...]:
-    """The hosts that a release of one kind can be for; `all` means those of the group.
+    """The hosts that a release of one kind can be for; `all` and patterns mean those of the group.
 
     Args:
         hosts: what the target selected.
@@ -42,7 +43,7 @@ def in_group(hosts: Sequence[Host], target: str, group: str, instead: str) -> tu
     """
     chosen = tuple(host for host in hosts if group in host.groups)
     others = [host.name for host in hosts if group not in host.groups]
-    if others and ("all" not in target.split(",") or not chosen):
+    if others and not (chosen and sweeping(target)):
         leave_out = f"leave it out (!{others[0]}), or " if chosen else ""
         raise UsageError(
             f"the target {target!r} names {', '.join(others)}, which is not of the group {group}",

@@ -1,9 +1,23 @@
-"""Targets: which hosts a command is for: `all`, hosts, groups, with commas; `!name` leaves out."""
+"""Targets: which hosts a command is for: `all`, hosts, groups, patterns, with commas; `!name` leaves out."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from fleet.errors import UsageError, did_you_mean
 from fleet.inventory import Host, Inventory
+
+_PATTERN = frozenset("*?[")
+
+
+def sweeping(target: str) -> bool:
+    """Whether a target takes hosts without naming them: of those, the ones that a command is not for
+    are left out without a word.
+
+    >>> sweeping("!hangar, all"), sweeping("EC-*"), sweeping("EC-TAA,aircraft")
+    (True, True, False)
+    """
+    return any(part.strip() == "all" or _PATTERN & set(part) for part in target.split(","))
 
 
 def select(inventory: Inventory, target: str) -> tuple[Host, ...]:
@@ -11,10 +25,11 @@ def select(inventory: Inventory, target: str) -> tuple[Host, ...]:
 
     Args:
         inventory: the fleet.
-        target: for example `all,!hangar` or `EC-TAA,EC-TAB`.
+        target: for example `all,!hangar`, `EC-TAA,EC-TAB` or `EC-T[AB]*`.
 
     Raises:
-        UsageError: a name is neither host nor group, or nothing is left; nothing was touched.
+        UsageError: a name is neither host nor group, a pattern is no host's, or nothing is left;
+            nothing was touched.
 
     >>> select(inventory, "aircraft,!EC-TAB")  # doctest: +SKIP
     (Host(name='EC-TAA', …),)
@@ -48,6 +63,10 @@ def _names(inventory: Inventory, name: str) -> set[str]:
         return {name}
     if name in inventory.groups:
         return {host.name for host in inventory.in_group(name)}
+    if _PATTERN & set(name):
+        if matching := {host for host in inventory.hosts if fnmatchcase(host, name)}:
+            return matching
+        raise UsageError(f"no host of {inventory.path} is like {name!r}", _known(inventory))
     known = (*inventory.hosts, *inventory.groups)
     raise UsageError(
         f"there is no host or group {name!r} in {inventory.path}{did_you_mean(name, known)}",

@@ -72,7 +72,8 @@ def test_all_means_those_of_the_group() -> None:
     everyone = (HANGAR, ONE, TWO)
     chosen = release_commands.in_group(everyone, "all", "aircraft", "deploy-hangar")
     assert chosen == (ONE, TWO)
-    assert release_commands.in_group(everyone, "all", "hangar", "deploy") == (HANGAR,)
+    for target in ("all", "!EC-TAX, all", "[hE]*"):
+        assert release_commands.in_group(everyone, target, "hangar", "deploy") == (HANGAR,)
 
 
 @pytest.mark.parametrize("target", ["hangar", "hangar,EC-TAA", "all,!EC-TAA,!EC-TAB"])

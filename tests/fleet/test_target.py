@@ -34,6 +34,10 @@ def fleet() -> Inventory:
         ("!old,all", "hub EC-TAB"),
         ("aircraft,!EC-TAA", "EC-TAB"),
         ("EC-TAA,!hangar", "EC-TAA"),
+        ("EC-*", "EC-TAA EC-TAB"),
+        ("EC-TA[!A]", "EC-TAB"),
+        ("all,!EC-TA?", "hub"),
+        ("h*, EC-TAB", "hub EC-TAB"),
     ],
 )
 def test_a_target_means_these_hosts_in_the_order_of_the_inventory(target: str, names: str) -> None:
@@ -51,6 +55,8 @@ def test_a_target_means_these_hosts_in_the_order_of_the_inventory(target: str, n
         ("!", "has an empty part"),
         ("!hub", "only says what to leave out"),
         ("hangar,!hub", "leaves no host"),
+        ("EC-X*", "no host of inventory.yml is like 'EC-X*'"),
+        ("EC-*,!ec-taa*", "no host of inventory.yml is like 'ec-taa*'"),
     ],
 )
 def test_a_wrong_target_is_wrong_usage(target: str, said: str) -> None:
