@@ -22,7 +22,7 @@ from require.errors import (
     Unreachable,
 )
 from require.resource import Handler, Resource
-from require.resources import apt, command, file, line, postgres, python, systemd, user
+from require.resources import apt, command, file, line, postgres, python, sysctl, systemd, user
 from require.secret import Secret
 from require.transport import CountingTransport, FakeTransport, LocalTransport, Transport
 
@@ -51,6 +51,7 @@ __all__ = [
     "postgres",
     "python",
     "run",
+    "sysctl",
     "systemd",
     "user",
 ]

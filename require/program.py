@@ -56,7 +56,7 @@ else:
     launch.main(Q, sys.stdout.buffer, BOOT, H + B)
 """
 
-_MADE_OF = {"line": "file", "postgres": "apt"}
+_MADE_OF = {"line": "file", "postgres": "apt", "sysctl": "file"}
 _CORE_LOOK = ("wire", "look", "probing", "journal", "lock", "pending", "private", "shell")
 _CORE_APPLY = ("wire", "launch", "worker", "probing", "journal", "lock", "pending", "private")
 

@@ -16,7 +16,7 @@ from require.remote.wire import MAGIC, Decoder, Reader, frame
 from require.secret import Secret
 from require.shaking import shake
 
-NOUNS = ["apt", "command", "file", "line", "postgres", "python", "systemd", "user"]
+NOUNS = ["apt", "command", "file", "line", "postgres", "python", "sysctl", "systemd", "user"]
 REMOTE = Path(program.__file__).parent / "remote"
 
 
