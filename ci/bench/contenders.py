@@ -3,8 +3,8 @@
     python -m ci.bench.contenders look|apply|limit PORT KEY HOST_KEY [COPIES]
 
 prints one JSON object: seconds from connecting to the answer, and what was found. `look` and `apply`
-are ours, `fab converge` with and without `--check`. `limit` is the least
-that anything built on Fabric can cost: connect, and one command that looks at the same things.
+are ours, `fab converge` with and without `--check`. `limit` is the least that anything built on Fabric
+can cost: connect, and one command that looks at the same things.
 """
 
 from __future__ import annotations

@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ci.lab import shell
 from fleet.cache import cache_folder
-from fleet.errors import FleetError
 
 TOP = Path(__file__).resolve().parents[2]
 LOCK = TOP / "requirements" / "peers.txt"
@@ -25,7 +24,7 @@ def environment(say: Callable[[str], None]) -> Path:
         say: takes the one line that says that it is being made.
 
     Raises:
-        FleetError: it could not be made.
+        LabFault: it could not be made.
     """
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
@@ -36,14 +35,9 @@ def environment(say: Callable[[str], None]) -> Path:
         if not (place / "made").exists():
             say(f"bench: making the peers' environment in {place} (once, about a minute)")
             shutil.rmtree(place, ignore_errors=True)
-            _run([sys.executable, "-m", "venv", str(place)])
+            shell.run([sys.executable, "-m", "venv", str(place)])
             pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
-            _run([*pip, "--disable-pip-version-check", "--requirement", str(LOCK)])
+            argv = [*pip, "--disable-pip-version-check", "--requirement", str(LOCK)]
+            shell.run(argv, timeout_s=INSTALL_S)
             (place / "made").touch()
     return place / "bin"
-
-
-def _run(argv: list[str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=INSTALL_S)
-    if done.returncode:
-        raise FleetError(f"the peers' environment: {done.stderr.strip()[-500:]}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ci.lab.addresses import SLOTS
 from ci.lab.errors import LabFault
+from fleet.aboard import disk
 
 ROOT = Path("/run/turnaround/labs")
 
@@ -126,10 +127,7 @@ class Registry:
             )
 
     def _write(self, entry: Entry) -> None:
-        path = self.root / f"{entry.name}.json"
-        unfinished = path.with_suffix(".new")
-        unfinished.write_text(json.dumps(asdict(entry)) + "\n")
-        unfinished.rename(path)
+        disk.write(self.root / f"{entry.name}.json", [json.dumps(asdict(entry)).encode() + b"\n"])
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -37,12 +37,9 @@ def steps(world: World) -> list[Step]:
 
 
 def editor(world: World) -> Browser:
-    """A browser of the editor, signed in; the account is made on the hangar when there is none."""
-    if "editor_password" not in world.memory:
-        world.remember(editor_password=secrets.token_urlsafe(18))
-    password = world.memory["editor_password"]
+    """A browser of the editor, who has an account by now, signed in."""
     browser = Browser(world.portal("hangar"))
-    browser.submit("/login", {"email": EDITOR, "password": password})
+    browser.submit("/login", {"email": EDITOR, "password": world.memory["editor_password"]})
     return browser
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import SQLAlchemyError
 
 from onboard_app.avionics.store import read_state
 from onboard_app.portal import forms, pages
@@ -17,11 +14,9 @@ from onboard_app.users import accounts
 from onboard_app.web import identity, language
 from onboard_app.web.errors import Refused, missing
 from onboard_app.web.input import code, key
-from onboard_app.web.services import services, session
+from onboard_app.web.services import commit_if_possible, services, session
 
 blueprint = Blueprint("portal", __name__)
-
-log = logging.getLogger(__name__)
 
 
 @blueprint.after_request
@@ -147,9 +142,5 @@ def _seen(event: Event) -> None:
     event = Event(event.kind, event.item_id, identity.user_id())
     given = services()
     flight = read_state(given.store)["flight"]
-    try:
-        record(session(), event, given.settings.node, flight, given.clock())
-        session().commit()
-    except SQLAlchemyError as error:
-        log.error("a page view is not kept: %s", error)
-        session().rollback()
+    record(session(), event, given.settings.node, flight, given.clock())
+    commit_if_possible("a page view")

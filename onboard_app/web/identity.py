@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import cast
 from uuid import UUID
 
 from flask import g, request
-from sqlalchemy.exc import SQLAlchemyError
 
 from common import tokens, users
 from common.users import User
 from onboard_app.web.errors import Refused
-from onboard_app.web.services import services, session
+from onboard_app.web.services import commit_if_possible, services, session
 
 COOKIE = "turnaround"
 LONGEST_TOKEN = 128
-
-log = logging.getLogger(__name__)
 
 
 def presented() -> str | None:
@@ -34,11 +30,7 @@ def user_id() -> UUID | None:
         g.user_id = tokens.lookup(session(), token, services().clock) if token else None
         # When the token was last seen is worth keeping even if the request itself only reads. It is
         # not worth the request.
-        try:
-            session().commit()
-        except SQLAlchemyError as error:
-            log.error("when a token was last seen is not kept: %s", error)
-            session().rollback()
+        commit_if_possible("when a token was last seen")
     return cast("UUID | None", g.user_id)
 
 

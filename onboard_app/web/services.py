@@ -6,6 +6,7 @@ back, so a view that fails writes nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,15 @@ from typing import cast
 
 from flask import Flask, current_app, g
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from common.clock import utc_now
 from common.settings import Settings
 from onboard_app.avionics.store import Store
 from onboard_app.content.library import Library
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,18 @@ def init_app(app: Flask, given: Services) -> None:
 def services() -> Services:
     """The current application's services."""
     return cast(Services, current_app.extensions["turnaround"])
+
+
+def commit_if_possible(what: str) -> None:
+    """Commits what is worth keeping and not worth the request: on a full disk it is logged and let go.
+
+    What the request reads after this it reads in a transaction of its own.
+    """
+    try:
+        session().commit()
+    except SQLAlchemyError as error:
+        log.error("%s is not kept: %s", what, error)
+        session().rollback()
 
 
 def session() -> Session:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pwd
 import stat
+from collections.abc import Sequence
 from typing import Any
 
 from require.remote.shell import Refused, run
@@ -84,6 +85,36 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         os.fsync(place)
     finally:
         os.close(place)
+
+
+def put(
+    path: str,
+    content: bytes,
+    *,
+    former: bytes | None = None,
+    mode: int | None = None,
+    validate: Sequence[str] = (),
+) -> None:
+    """Put a file's whole content in place, for the nouns that write files of their own making.
+
+    Args:
+        path: absolute path.
+        content: what is to be in it.
+        former: what was in it when the content was made; None asks nothing of it.
+        mode: permission bits; None keeps those of a file that is there, and makes a new one 0644.
+        validate: as of a declared file.
+
+    Raises:
+        Refused: as `apply`, or the file holds something else than `former`.
+    """
+    question = {"path": path, "sha": hashlib.sha256(content).hexdigest(), "text": False}
+    seen = probe(question)
+    expected = None if former is None else hashlib.sha256(former).hexdigest()
+    if expected is not None and seen.get("sha", expected) != expected:
+        raise Refused("it changed while its new content was written: converge again")
+    kept = seen.get("mode", 0o644) if mode is None else mode
+    order = {"kind": "file", "content": content, "validate": validate, "secret": False}
+    apply({**question, **order, "mode": kept, "owner": None, "group": None}, seen)
 
 
 def _file(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:

@@ -124,10 +124,4 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         raise Refused("it changed while its new lines were written: converge again")
     text = edited(before.decode("utf-8", "surrogateescape"), spec)
     content = text.encode("utf-8", "surrogateescape")
-    question = {"path": path, "sha": hashlib.sha256(content).hexdigest(), "text": False}
-    seen = file.probe(question)
-    if seen["kind"] == "file" and seen["sha"] != hashlib.sha256(before).hexdigest():
-        raise Refused("it changed while its new lines were written: converge again")
-    owner = {"owner": None, "group": None, "mode": seen.get("mode", 0o644)}
-    order = {"kind": "file", "content": content, "validate": spec["validate"], "secret": False}
-    file.apply({**question, **order, **owner}, seen)
+    file.put(path, content, former=before, validate=spec["validate"])

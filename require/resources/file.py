@@ -194,7 +194,7 @@ def file(
         raise DeclarationError(f'file:{path}: validate={list(validate)} nowhere says "{{}}"')
     return declared(
         File(
-            path=_absolute(path),
+            path=absolute(path),
             kind="file",
             content=data,
             secrets=secrets,
@@ -272,7 +272,7 @@ def directory(
     """
     return declared(
         File(
-            path=_absolute(path),
+            path=absolute(path),
             kind="directory",
             mode=mode,
             owner=owner,
@@ -305,7 +305,7 @@ def link(
     """
     return declared(
         File(
-            path=_absolute(path),
+            path=absolute(path),
             kind="link",
             target=target,
             needs=keys(needs),
@@ -333,11 +333,16 @@ def absent(
         >>> require.file.absent("/etc/nginx/sites-enabled/default")
     """
     return declared(
-        File(path=_absolute(path), kind="absent", needs=keys(needs), notify=tuple(notify))
+        File(path=absolute(path), kind="absent", needs=keys(needs), notify=tuple(notify))
     )
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """Return a path that is absolute and plain.
+
+    Raises:
+        DeclarationError: it is not.
+    """
     if not path.startswith("/") or path != posixpath.normpath(path) or "\0" in path:
         raise DeclarationError(f"{path!r}: wanted an absolute path without //, . and ..")
     return path

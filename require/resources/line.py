@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from require.diff import unified
 from require.errors import DeclarationError
 from require.remote import line as twin
 from require.resource import Change, Handler, NoChange, Plan, Resource, Spec, State, Unknown, keys
+from require.resources import file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class Line(Resource):
         return f"line:{self.path}:{self.name or self.match or self.text}"
 
     def natural_needs(self) -> tuple[str, ...]:
-        return (f"file:{self.path}", f"file:{self.path.rpartition('/')[0]}")
+        return (f"file:{self.path}", f"file:{posixpath.dirname(self.path)}")
 
     def question(self) -> Spec:
         spec: Spec = {"path": self.path, "verb": self.verb, "text": self.text}
@@ -203,8 +205,7 @@ def block(
 
 
 def _declared(**given: Any) -> Line:
-    if not given["path"].startswith("/"):
-        raise DeclarationError(f"line:{given['path']}: wanted an absolute path")
+    file.absolute(given["path"])
     return declared(Line(**given))
 
 
