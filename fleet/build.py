@@ -61,6 +61,7 @@ APPLICATIONS: Mapping[str, Application] = {
             "turnaround-worker-sync.service",
             "turnaround-worker-publish.service",
             "turnaround-worker-media.service",
+            "turnaround-worker-converge.service",
         ),
         socket="/run/turnaround/web.sock",
     ),

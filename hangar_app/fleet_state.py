@@ -1,4 +1,4 @@
-"""Reads what the fleet page is made of: four statements for the whole fleet, however large."""
+"""Reads what the fleet page is made of: five statements for the whole fleet, however large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from common.schema import Aircraft, Cursor, Work
-from hangar_app import work
+from hangar_app import wanted, work
 from hangar_app.fleet_view import AircraftRow, Observed, WorkSeen, row
 from sync import state
 from sync.state import Head
@@ -34,6 +34,7 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
             epoch=str(cursor.epoch or ""), seq=cursor.seq, sha256=cursor.sha256
         )
     doing = recent_work(session, now)
+    waiting = wanted.seen(session, now)
     return [
         row(
             Observed(
@@ -44,6 +45,7 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
                 body=one.last_body or {},
                 applied=applied[one.name],
                 work=doing.get(one.name, [])[:WORK_SHOWN],
+                wanted=waiting.get(one.name),
             ),
             heads,
             now,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from hangar_app.wanted import WantedSeen
 from sync.state import Head
 
 SILENT_AFTER_S = 30  # six heartbeats
@@ -37,6 +38,7 @@ class Observed:
     body: Mapping[str, Any]
     applied: Mapping[str, Head]  # of each stream from this aircraft: how far it is in our database
     work: Sequence[WorkSeen]  # newest first
+    wanted: WantedSeen | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class AircraftRow:
     disk_free_share: float | None
     syncing: bool
     work: list[WorkSeen]
+    wanted: WantedSeen | None = None
 
 
 def behind_down(head: Head, told: Mapping[str, Any] | None) -> int:
@@ -122,6 +125,7 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         disk_free_share=disk["free"] / disk["total"] if disk.get("total") else None,
         syncing=bool(body.get("syncing")),
         work=list(seen.work),
+        wanted=seen.wanted,
     )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from common.schema import Aircraft
 from common.uuid7 import uuid7
 from hangar_app import work
+from hangar_app.wanted import TRIES
 from hangar_app.work import Job, Kind
 
 BODY_LIMIT = 65_536  # bytes
@@ -129,8 +130,9 @@ def parse(raw: bytes) -> Heartbeat:
         raise Refused(400, f"the heartbeat is not as agreed: {where}: {first['msg']}") from error
 
 
-def wanted(body: Heartbeat, due: Collection[str]) -> list[Kind]:
-    """What a heartbeat starts: taking in what was pushed, calling an aircraft that is behind.
+def wanted(body: Heartbeat, due: Collection[str], waits: bool = False) -> list[Kind]:
+    """What a heartbeat starts: taking in what was pushed, calling an aircraft that is behind, making
+    it what it was to become while it was away.
 
     What lies in the inbox is brought up to date by taking it in, not by another call.
 
@@ -146,6 +148,8 @@ def wanted(body: Heartbeat, due: Collection[str]) -> list[Kind]:
         left.discard("up")
     if left and not body.syncing:
         kinds.append(work.DISPATCH)
+    if waits:
+        kinds.append(work.CONVERGE)
     return kinds
 
 
@@ -168,19 +172,27 @@ def receive(
     if not source:
         raise Refused(403, "heartbeats are taken on the tower only, through nginx")
     told = body.model_dump_json(by_alias=True)
-    if not _store(session, body.node, source, told, now):
+    stored = _store(session, body.node, source, told, now)
+    if stored is None:
         raise Refused(403, _stranger(session, body.node, source))
     session.commit()
     due = streams.due(body.node, body.model_dump(mode="json", by_alias=True))
     acks = streams.acks(body.node)
-    kinds = wanted(body, due)
+    kinds = wanted(body, due, stored.waits)
     jobs = work.start(session, kinds, now, body.node) if kinds else []
     session.commit()
     reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due, "acks": dict(acks)}
     return reply, jobs
 
 
-def _store(session: Session, name: str, source: str, told: str, now: datetime) -> bool:
+@dataclass(frozen=True)
+class Stored:
+    """A heartbeat that was kept; `waits`: whether a configuration waits for that aircraft."""
+
+    waits: bool
+
+
+def _store(session: Session, name: str, source: str, told: str, now: datetime) -> Stored | None:
     """Keeps the heartbeat if it comes from where that aircraft is on the tower.
 
     On the tower an address is a key: WireGuard lets no one else send from it.
@@ -190,11 +202,19 @@ def _store(session: Session, name: str, source: str, told: str, now: datetime) -
             "WITH seen AS (UPDATE aircraft SET last_seen = :now, last_body = CAST(:body AS jsonb) "
             "WHERE name = :name AND tower = :source RETURNING name) "
             "INSERT INTO heartbeat (id, aircraft, received_at, body) "
-            "SELECT :id, name, :now, CAST(:body AS jsonb) FROM seen RETURNING id"
+            "SELECT :id, name, :now, CAST(:body AS jsonb) FROM seen RETURNING EXISTS "
+            "(SELECT FROM wanted w WHERE w.aircraft = :name AND w.failed < :tries) AS waits"
         ),
-        {"id": uuid7(), "name": name, "source": source, "now": now, "body": told},
+        {
+            "id": uuid7(),
+            "name": name,
+            "source": source,
+            "now": now,
+            "body": told,
+            "tries": TRIES,
+        },
     ).one_or_none()
-    return stored is not None
+    return Stored(stored.waits) if stored else None
 
 
 def _stranger(session: Session, name: str, source: str) -> str:

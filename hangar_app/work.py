@@ -53,7 +53,8 @@ DISPATCH = Kind("dispatch", "dispatch", queued_s=120, running_s=3700, rest_s=15,
 INGEST = Kind("ingest", "sync", queued_s=120, running_s=900, failed_rest_s=60)
 PUBLISH = Kind("publish", "publish", queued_s=120, running_s=900)
 MEDIA = Kind("media", "media", queued_s=24 * 3600, running_s=5 * 3600)
-KINDS = {kind.name: kind for kind in (DISPATCH, INGEST, PUBLISH, MEDIA)}
+CONVERGE = Kind("converge", "converge", queued_s=120, running_s=3700, failed_rest_s=120, alone=True)
+KINDS = {kind.name: kind for kind in (DISPATCH, INGEST, PUBLISH, MEDIA, CONVERGE)}
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
     python -m celery -A hangar_app.worker worker -Q media -n media@hangar --concurrency 1
 
 One queue and one worker per kind of task, so that a film being packaged never keeps an aircraft
-waiting. Dispatch runs in threads, because all that it does is wait for SSH: the time limits here do
-not reach a thread, but a call has its own deadline. The others run in processes.
+waiting. Dispatch and converge run in threads, because all that they do is wait: the time limits here do
+not reach a thread, but each has its own deadline. The others run in processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from celery.signals import task_failure, worker_process_init
 from kombu.exceptions import OperationalError
 
 from common.settings import Settings
-from hangar_app import performing, work
+from hangar_app import converging, performing, work
 from hangar_app.performing import Performer, Tools
 from hangar_app.work import Kind
 
@@ -147,6 +147,7 @@ TASKS = {
         (work.INGEST, performing.ingest),
         (work.PUBLISH, performing.publish_catalogue),
         (work.MEDIA, performing.media),
+        (work.CONVERGE, converging.converge),
     )
 }
 

@@ -35,6 +35,8 @@ WORKERS = (
     Worker("sync", "prefork", 2, "1G", 45),
     Worker("publish", "prefork", 1, "1G", 45),
     Worker("media", "prefork", 1, "2G", 15),
+    # What it cuts goes on aboard, and the next heartbeat sees to it.
+    Worker("converge", "threads", 16, "2G", 15),
 )
 
 
@@ -115,6 +117,14 @@ def apply(host: Context) -> None:
         kind="hangar",
         module="hangar_app.staff",
         purpose="Who may use the hangar's pages: staff add EMAIL, the password on standard input.",
+    )
+
+    services.script(
+        host,
+        "wanting",
+        kind="hangar",
+        module="hangar_app.wanting",
+        purpose="Takes what is to wait here for aircraft out of reach, from standard input.",
     )
 
     services.unit(

@@ -11,7 +11,7 @@ from ci.story.world import World
 pytestmark = pytest.mark.hosts
 
 
-QUEUES = ("dispatch", "sync", "publish", "media")
+QUEUES = ("dispatch", "sync", "publish", "media", "converge")
 
 
 @pytest.mark.parametrize(

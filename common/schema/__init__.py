@@ -10,6 +10,7 @@ from common.schema.app_user import AppUser
 from common.schema.asset import Asset
 from common.schema.audit import Audit
 from common.schema.base import Base, Direction, Mode, Sync
+from common.schema.configuration import Configuration
 from common.schema.heartbeat import Heartbeat
 from common.schema.item import Item
 from common.schema.ledger import Applied, Batch, Cursor, Dirty, Epoch
@@ -19,6 +20,7 @@ from common.schema.survey_answer import SurveyAnswer
 from common.schema.token import Token
 from common.schema.usage_event import UsageEvent
 from common.schema.user_event import USER_FIELDS, UserEvent
+from common.schema.wanted import Wanted
 from common.schema.work import Work
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Audit",
     "Base",
     "Batch",
+    "Configuration",
     "Cursor",
     "Direction",
     "Dirty",
@@ -44,6 +47,7 @@ __all__ = [
     "Token",
     "UsageEvent",
     "UserEvent",
+    "Wanted",
     "Work",
     "travelling",
 ]

@@ -40,7 +40,7 @@ def test_a_healthy_host_says_revision_schema_and_catalogue(
         {
             "healthy": True,
             "revision": "05b9b0f1a2c3",
-            "schema": "0001",
+            "schema": migrate.head(),
             "database": "ok",
             "catalogue": {"items": 3},
         },
