@@ -15,10 +15,15 @@ class SshTransport:
 
     Our own errors stay the cause of the engine's, so that off-line, a changed key and a refusal are
     still told apart by whoever asked for the converge. `fault` is the one of the last call, or None.
+
+    Args:
+        connection: to the host.
+        word: what is said in the place of the engine's command, where the host's end runs that very
+            command whatever is said (`command=` in authorized_keys).
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, word: str = "") -> None:
+        self._connection, self._word = connection, word
         self.fault: FleetError | None = None
 
     @property
@@ -58,7 +63,11 @@ class SshTransport:
         self.fault = None
         try:
             return self._connection.shell(
-                command, payload, timeout_s=timeout_s, what="the engine", on_output=on_output
+                self._word or command,
+                payload,
+                timeout_s=timeout_s,
+                what="the engine",
+                on_output=on_output,
             )
         except FleetError as error:
             self.fault = error

@@ -59,6 +59,10 @@ class Vars(dict[str, Any]):
         """Returns a host and a port."""
         return self._read(key, "an address and a port such as 203.0.113.10:51820", _endpoint)
 
+    def flag(self, key: str, default: bool) -> bool:
+        """Returns yes or no, which YAML writes as true or false."""
+        return self._read(key, "true or false", _flag, default)
+
     def _read(
         self, key: str, expected: str, parse: Callable[[Any], T], default: T | None = None
     ) -> T:
@@ -76,6 +80,12 @@ class Vars(dict[str, Any]):
                 f"found {value!r}",
                 "nothing was touched; correct the file",
             ) from None
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
 
 
 def _line(value: Any) -> str:

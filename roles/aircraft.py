@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+
 import require
+from require.program import BOOTSTRAP
 from roles import firewall, services
 from roles.context import Context
 from roles.firewall import Side
@@ -51,10 +54,27 @@ def apply(host: Context) -> None:
         module="onboard_app.agent sync-now",
         purpose="Synchronises this aircraft with the hangar now; says on each line how far it is.",
     )
-    require.file.template("/opt/turnaround/bin/dispatch", template="bin/dispatch.sh.j2", mode=0o755)
+    # With this the hangar is root here: the inventory must say so.
+    converge = host.vars.flag("converge_by_hangar", False)
+    if converge:
+        require.file.template(
+            "/opt/turnaround/bin/converge",
+            template="bin/converge.sh.j2",
+            mode=0o755,
+            bootstrap=shlex.quote(BOOTSTRAP),
+        )
+    else:
+        require.file.absent("/opt/turnaround/bin/converge")
+    require.file.template(
+        "/opt/turnaround/bin/dispatch",
+        template="bin/dispatch.sh.j2",
+        mode=0o755,
+        converge=converge,
+    )
     require.file.template(
         "/etc/sudoers.d/turnaround-dispatch",
         template="ssh/dispatch.sudoers.j2",
+        converge=converge,
         mode=0o440,
         validate=["visudo", "-c", "-f", "{}"],
     )

@@ -16,7 +16,7 @@ vars:
   tower_userspace: true
 groups:
   hangar: {{roles: [base, aboard, tower, hangar]}}
-  aircraft: {{roles: [base, aboard, tower, aircraft], vars: {{via: hangar}}}}
+  aircraft: {{roles: [base, aboard, tower, aircraft], vars: {{via: hangar, converge_by_hangar: true}}}}
 hosts:
   hangar:
     groups: [hangar]

@@ -219,3 +219,16 @@ def test_a_setting_of_two_lines_is_refused() -> None:
 def test_groups_without_a_place_in_the_tower_are_left_out() -> None:
     hosts = fleet()
     assert list(in_group(hosts["hangar"], "aircraft")) == ["EC-TAA", "EC-TAB"]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_hangar_is_root_aboard_only_where_the_inventory_says_so(allowed: bool) -> None:
+    hosts = fleet()
+    hosts["EC-TAA"].vars["converge_by_hangar"] = allowed
+    catalog = declared(hosts["EC-TAA"])
+    sudoers = content(catalog, "/etc/sudoers.d/turnaround-dispatch")
+    dispatch = content(catalog, "/opt/turnaround/bin/dispatch")
+    entry: Any = catalog["file:/opt/turnaround/bin/converge"]
+    assert ('dispatch ALL=(root) NOPASSWD: /opt/turnaround/bin/converge ""' in sudoers) == allowed
+    assert ("sudo -n /opt/turnaround/bin/converge" in dispatch) == allowed
+    assert entry.kind == ("file" if allowed else "absent")

@@ -34,15 +34,15 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
-        ("hangar", "    tower: 10.64.0.1\n", "", ":17: expected tower for hangar"),
-        ("EC-TAA", "    tower: 10.64.1.1\n", "", ":22: expected tower for EC-TAA"),
+        ("hangar", "    tower: 10.64.0.1\n", "", ":18: expected tower for hangar"),
+        ("EC-TAA", "    tower: 10.64.1.1\n", "", ":23: expected tower for EC-TAA"),
         (
             "EC-TAA",
             "    tower: 10.64.0.1\n",
             "",
-            ":21: expected a host in the group hangar with a tower address, for EC-TAA to call",
+            ":22: expected a host in the group hangar with a tower address, for EC-TAA to call",
         ),
-        ("EC-TAA", CABIN, "#", ":22: expected the variable cabin_address for EC-TAA"),
+        ("EC-TAA", CABIN, "#", ":23: expected the variable cabin_address for EC-TAA"),
         (
             "EC-TAA",
             CABIN,
@@ -57,7 +57,7 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
             "cabin_interface: the cabin\n      cabin_address: 10.20.0.1 #",
             ":13: expected cabin_interface of EC-TAA to be a network interface such as cabin0",
         ),
-        ("EC-TAA", ENDPOINT, "#", ":22: expected the variable tower_endpoint for EC-TAA"),
+        ("EC-TAA", ENDPOINT, "#", ":23: expected the variable tower_endpoint for EC-TAA"),
         (
             "EC-TAA",
             ENDPOINT,
@@ -77,7 +77,7 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
             "hangar",
             "public_address: 203.0.113.10 }",
             "public_address: hangar.example }",
-            ":20: expected public_address of hangar to be an IPv4 address",
+            ":21: expected public_address of hangar to be an IPv4 address",
         ),
         ("hangar", "airline: TA", "airline: [TA]", ":4: expected airline of hangar to be text"),
         ("hangar", "airline_name: Turnaround Air", "airline_name: ~", "in one line, found None"),
@@ -100,7 +100,7 @@ def test_what_a_neighbour_lacks_is_told_of_the_neighbour(tmp_path: Path) -> None
     path = tmp_path / "inventory.yml"
     text = EXAMPLE.replace("  airline: TA\n", "")
     path.write_text(text.replace("vars: { public", "vars: { airline: TA, public"))
-    with pytest.raises(UsageError, match=":21: expected the variable airline for EC-TAA"):
+    with pytest.raises(UsageError, match=":22: expected the variable airline for EC-TAA"):
         declare(path, "hangar")
 
 
