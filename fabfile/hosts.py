@@ -62,10 +62,13 @@ def converge(
     json: bool = False,
 ) -> None:
     """Make hosts what their roles say; a second time changes nothing."""
+    from fleet.away import away
     from fleet.converge import converge as make
     from fleet.report import reporter
     from fleet.session import finish, session
 
+    part = "nothing is queued, because --tags takes a part" if tags else ""
+    why_not = "--check queues nothing" if check else part
     with session(inventory, target) as fleet:
         finish(
             make(
@@ -78,6 +81,7 @@ def converge(
                 slots=slots,
                 tags=tags,
                 max_failed=max_failed,
+                away=away(fleet.inventory, fleet.hosts, fleet.connections, target, why_not),
             )
         )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import require
+from fleet.away import Away
 from fleet.connections import Connections
 from fleet.context import catalog
 from fleet.errors import Exit, FleetError, Offline, UsageError, did_you_mean
@@ -47,6 +48,7 @@ def converge(
     slots: int = SLOTS,
     tags: str = "",
     max_failed: str = "",
+    away: Away | None = None,
 ) -> list[Outcome]:
     """Makes hosts what their roles say; with `check` only looks.
 
@@ -64,8 +66,10 @@ def converge(
         tags: roles and nouns with commas: only these resources, and what they need; empty takes all.
         max_failed: how many hosts may fail, as a number or in per cent, before none is begun any
             more; empty sets no bound.
+        away: what to do about hosts that are off-line; None only says so.
 
     Raises:
+        FleetError: the hosts are done, but the hangar did not forget what waited for them.
         UsageError: the inventory and the roles do not fit, or no host has such a tag; nothing was
             touched.
     """
@@ -77,10 +81,19 @@ def converge(
     def work(host: Host, say: Say) -> Outcome:
         if tags and not len(declared[host.name]):
             return Outcome(host.name, Exit.DONE, "no change", f"nothing of it is tagged {tags}")
-        connection = connections.to(host)
-        return on_host(connection, declared[host.name], say, check=check, diff=diff)
+        if away and (silent := away.instead(host.name)):
+            return silent
+        try:
+            connection = connections.to(host)
+            outcome = on_host(connection, declared[host.name], say, check=check, diff=diff)
+        except Offline as error:
+            outcome = Outcome.of(host.name, error)
+        return away.put([outcome])[0] if away and outcome.code == Exit.OFFLINE else outcome
 
-    return on_each(hosts, work, reporter(), slots, bound)
+    outcomes = on_each(hosts, work, reporter(), slots, bound)
+    if away:
+        away.settle(outcomes)
+    return outcomes
 
 
 def _tagged(declared: Mapping[str, require.Catalog], tags: str) -> dict[str, require.Catalog]:
@@ -103,14 +116,24 @@ def on_host(
     check: bool = False,
     diff: bool = False,
     run: Engine = engine,
+    transport: SshTransport | None = None,
 ) -> Outcome:
     """Converges one host over this connection.
+
+    Args:
+        connection: what it costs is counted here.
+        declared: what the host's roles say.
+        say: is told each stage.
+        check: change nothing.
+        diff: show unified diffs whole.
+        run: the engine.
+        transport: over this connection; where it is not given, as ops go.
 
     Raises:
         FleetError: the host could not be asked; off-line is `Offline`.
     """
     trips, traffic = connection.trips, connection.traffic_bytes
-    transport = SshTransport(connection)
+    transport = transport or SshTransport(connection)
     try:
         result = run(
             transport,

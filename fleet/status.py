@@ -75,8 +75,16 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         # The revision names it; its time would make the line too long for a narrow terminal.
         str(release.get("version") or "none").rpartition("-")[2],
         ", ".join(behind) or "nothing",
-        ", ".join(work) or "none",
+        ", ".join([*_waits(row.get("wanted")), *work]) or "none",
     ]
+
+
+def _waits(wanted: Mapping[str, Any] | None) -> list[str]:
+    """What waits for an aircraft, in a few words."""
+    if not wanted:
+        return []
+    failed = f", failed {wanted['failed']} ×" if wanted.get("failed") else ""
+    return [f"{str(wanted.get('revision'))[:7]} waits{failed}"]
 
 
 def ago(seconds: int | float | None) -> str:

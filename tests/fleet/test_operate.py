@@ -137,6 +137,14 @@ def test_status_fits_a_narrow_terminal_and_leaves_out_what_is_done() -> None:
     assert lines[1].split("  ")[-3:] == ["d3a6d96b1c5b", "nothing", "none"]
 
 
+@pytest.mark.parametrize(
+    ("failed", "said"), [(0, "4bb5594 waits"), (3, "4bb5594 waits, failed 3 ×")]
+)
+def test_what_waits_for_an_aircraft_is_in_its_row(failed: int, said: str) -> None:
+    waits = {"revision": "4bb55946ff91", "failed": failed}
+    assert said in table([{**ROW, "wanted": waits}])[1]
+
+
 def test_an_aircraft_that_was_never_heard_has_a_row_too() -> None:
     line = table([{"name": "EC-TAB", "seen_s_ago": None, "work": None}])[1]
     assert "never" in line

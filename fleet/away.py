@@ -1,0 +1,100 @@
+"""Hosts that are not there: who is not called at all, and what becomes of those that do not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fleet import configuration, heard
+from fleet.connections import Connections
+from fleet.context import contexts
+from fleet.errors import Exit, FleetError
+from fleet.inventory import Host, Inventory
+from fleet.queue import Queue
+from fleet.report import Outcome
+from fleet.status import ask
+from require.run import operator_name
+
+
+class Away:
+    """What one command does about hosts that are away.
+
+    Args:
+        inventory: the fleet.
+        rows: what the hangar knows of the target's aircraft, as `fleet.status.ask` tells it.
+        named: hosts that ops named one by one; they are called whatever the heartbeats say.
+        queue: where they wait; None queues nothing.
+        why_not: said of each host where there is no queue.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        rows: Sequence[Mapping[str, Any]],
+        named: Collection[str],
+        queue: Queue | None,
+        why_not: str = "",
+    ) -> None:
+        self._variables = {name: each.vars for name, each in contexts(inventory).items()}
+        self._waiting = {str(row["host"]) for row in rows if row.get("wanted")}
+        self._queue, self._why_not = queue, why_not
+        silent = self.put(heard.silent(rows, named))
+        self._silent = {each.host: each for each in silent}
+
+    def instead(self, host: str) -> Outcome | None:
+        """Returns what is said of a host that is not worth calling; None for one that is."""
+        return self._silent.get(host)
+
+    def put(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Lets hosts that are off-line wait for their next heartbeats, and says which of them do."""
+        if self._queue is not None and outcomes:
+            return self._queue.put(outcomes, self._variables)
+        return [
+            replace(
+                each, detail=f"{each.detail}; {self._why_not}", data={**each.data, "queued": None}
+            )
+            for each in outcomes
+        ]
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Forgets what waits for hosts that are newer now: it would take them back.
+
+        Raises:
+            FleetError: the hangar did not; the hosts themselves are done.
+        """
+        done = {each.host for each in outcomes if each.code == Exit.DONE} & self._waiting
+        if done and self._queue is not None:
+            self._queue.drop(done)
+
+
+def away(
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    connections: Connections,
+    target: str,
+    why_not: str = "",
+) -> Away | None:
+    """Returns what to do about hosts that are away; None where the hangar cannot know of any.
+
+    A hangar that does not answer, or has no app yet, knows nothing: then every host is called.
+
+    Args:
+        inventory: the fleet.
+        hosts: the target's.
+        connections: the ways there.
+        target: as it was typed.
+        why_not: why nothing may be queued; empty: it may.
+    """
+    hangars = [host for host in inventory.in_group("hangar") if host.enrolled]
+    meant = {host.name for host in hosts if "aircraft" in host.groups and host.enrolled}
+    if not hangars or not meant:
+        return None
+    connection = connections.to(hangars[0])
+    try:
+        rows = [row for row in ask(connection) if row["host"] in meant]
+    except FleetError:
+        rows = []
+    queue = Queue(connection, lambda: configuration.build(inventory), operator_name())
+    named = heard.named(inventory, target)
+    return Away(inventory, rows, named, None if why_not else queue, why_not)

@@ -1,0 +1,118 @@
+"""A configuration: what hosts should be as it was at one commit, in one archive that the hangar keeps
+for aircraft out of reach."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.build_deadline import deadline
+from fleet.build_revision import resolve
+from fleet.errors import FleetError
+from fleet.inventory import TOP, Inventory
+
+PARTS = ("fleet", "require", "roles", "templates")
+FOLDER, NAME = "inventory", "hosts.yml"
+
+
+class Uncommitted(FleetError):
+    """What is wanted here is in no commit, so nobody could say later what was applied."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration.
+
+    Args:
+        revision: the commit it is of.
+        archive: gzip'd tar of `PARTS` and of the inventory, as `inventory/hosts.yml` and what stands
+            beside it; the same bytes each time.
+    """
+
+    revision: str
+    archive: bytes
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the archive, which names it."""
+        return hashlib.sha256(self.archive).hexdigest()
+
+
+def build(inventory: Inventory, top: Path = TOP) -> Configuration:
+    """Returns the configuration that a fleet has here and now.
+
+    Args:
+        inventory: the fleet. An inventory that git is told to ignore, as the lab's is, is taken as it
+            stands.
+        top: the checkout with the roles.
+
+    Raises:
+        Uncommitted: roles, engine or inventory differ from the commit; names the files.
+
+    Example:
+        >>> build(inventory).revision  # doctest: +SKIP
+        '4bb55946ff91…'
+    """
+    commit = resolve(top)
+    _committed(top, PARTS)
+    beside = inventory.path.parent
+    kept = [inventory.path, *_beside(beside)]
+    if _git(beside, "check-ignore", "--quiet", str(inventory.path)).returncode:
+        _committed(beside, [str(path) for path in kept])
+    with tempfile.TemporaryDirectory(prefix="turnaround-configuration-") as work:
+        tree = Path(work)
+        commit.export(PARTS, tree)
+        for path in kept:
+            inside = NAME if path == inventory.path else str(path.relative_to(beside))
+            target = tree / FOLDER / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+        return Configuration(commit.sha, _archive(tree))
+
+
+def _beside(folder: Path) -> Iterator[Path]:
+    """What belongs to an inventory and stands beside it: what was enrolled, what is encrypted."""
+    for name in ("enrolled", "secrets"):
+        yield from sorted(path for path in (folder / name).glob("*") if path.is_file())
+
+
+def _committed(folder: Path, paths: list[str] | tuple[str, ...]) -> None:
+    status = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *paths)
+    if status.returncode:
+        raise Uncommitted(
+            f"{folder}: expected a checkout of git, found none",
+            "only what is committed can wait for a host: put the inventory into git",
+        )
+    changed = [line[3:] for line in status.stdout.decode(errors="replace").splitlines()]
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise Uncommitted(
+            f"changed since the last commit: {', '.join(changed[:3])}{more}",
+            "only what is committed can wait for a host: commit, then run the command again",
+        )
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    with deadline(f"git {arguments[0]} in {folder}"):
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, check=False, timeout=60
+        )
+
+
+def _archive(tree: Path) -> bytes:
+    """The files in one order, with nothing in it that depends on when or where it was made."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+            member = tarfile.TarInfo(str(path.relative_to(tree)))
+            member.size = path.stat().st_size
+            with path.open("rb") as content:
+                tar.addfile(member, content)
+    return gzip.compress(packed.getvalue(), mtime=0)

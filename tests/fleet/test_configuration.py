@@ -1,0 +1,90 @@
+"""A configuration is of one commit, the same bytes each time, and of nothing that is in no commit."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from fleet.build_revision import unpack
+from fleet.configuration import PARTS, Configuration, Uncommitted, build
+from fleet.inventory import Inventory
+from tests.fleet.repository import Repository
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path / "checkout")
+    for part in PARTS:
+        made.write(f"{part}/x.py", f"name = {part!r}\n")
+    made.write(".gitignore", ".lab\n")
+    made.write("inventory/hosts.yml", "fleet: x\n")
+    made.write("inventory/enrolled/EC-TAA.yml", "host_key: k\n")
+    made.write("inventory/keys/ops_ed25519", "private\n")
+    made.commit()
+    return made
+
+
+def of(checkout: Repository, path: str = "inventory/hosts.yml") -> Configuration:
+    return build(Inventory("x", checkout.top / path), checkout.top)
+
+
+def names(configuration: Configuration) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(configuration.archive)) as tar:
+        return tar.getnames()
+
+
+def test_it_holds_roles_engine_and_inventory_and_no_key(checkout: Repository) -> None:
+    made = of(checkout)
+    assert made.revision == checkout.git("rev-parse", "HEAD")
+    assert names(made) == [
+        "fleet/x.py",
+        "inventory/enrolled/EC-TAA.yml",
+        "inventory/hosts.yml",
+        "require/x.py",
+        "roles/x.py",
+        "templates/x.py",
+    ]
+
+
+def test_it_is_the_same_bytes_each_time(checkout: Repository, tmp_path: Path) -> None:
+    assert of(checkout).digest == of(checkout).digest
+    unpack(of(checkout).archive, tmp_path / "out", "a configuration")
+    assert (tmp_path / "out/roles/x.py").read_text() == "name = 'roles'\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["roles/x.py", "templates/new.j2", "inventory/hosts.yml", "inventory/enrolled/EC-TAB.yml"],
+)
+def test_what_is_in_no_commit_is_named(checkout: Repository, path: str) -> None:
+    checkout.write(path, "changed\n")
+    with pytest.raises(
+        Uncommitted, match=rf"changed since the last commit: .*{path.split('/')[-1]}"
+    ):
+        of(checkout)
+
+
+def test_what_is_no_part_of_it_may_differ(checkout: Repository) -> None:
+    before = of(checkout).digest
+    checkout.write("onboard_app/__init__.py", "changed\n")
+    checkout.write("inventory/keys/ops_ed25519", "changed\n")
+    assert of(checkout).digest == before
+
+
+def test_an_inventory_that_git_ignores_is_taken_as_it_stands(checkout: Repository) -> None:
+    checkout.write(".lab/lab/inventory.yml", "fleet: lab\n")
+    first = of(checkout, ".lab/lab/inventory.yml")
+    checkout.write(".lab/lab/inventory.yml", "fleet: other\n")
+    second = of(checkout, ".lab/lab/inventory.yml")
+    assert (first.revision, first.digest != second.digest) == (second.revision, True)
+
+
+def test_an_inventory_outside_git_cannot_wait(checkout: Repository, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "hosts.yml").write_text("fleet: x\n")
+    with pytest.raises(Uncommitted, match="expected a checkout of git"):
+        build(Inventory("x", alone / "hosts.yml"), checkout.top)
