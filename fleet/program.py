@@ -72,9 +72,9 @@ class Commands(Program):  # type: ignore[misc, unused-ignore]
             self.print_version()
             raise InvokeExit
         if shell := self.args["print-completion-script"].value:
-            from invoke.completion.complete import print_completion_script
+            from fleet.completion import script
 
-            print_completion_script(shell=shell, names=self.binary_names)
+            sys.stdout.write(script(self.tool, shell))
             raise InvokeExit
         if self.args.help.value is True:
             # Help without a command is what no command at all shows, once the commands are known.
@@ -186,6 +186,8 @@ class Commands(Program):  # type: ignore[misc, unused-ignore]
     def _exit_code(self, argv: Sequence[str] | None) -> int:
         try:
             self.create_config()
+            if argv is not None and argv[1:2] == ["--complete"]:
+                return self._complete(argv[2:])
             self.parse_core(list(argv) if argv is not None else None)
             self.parse_collection()
             self.parse_tasks()
@@ -213,6 +215,16 @@ class Commands(Program):  # type: ignore[misc, unused-ignore]
                 "this is a fault in turnaround, not in your fleet; report it with the lines above",
                 Exit.FAILED,
             )
+        return Exit.DONE
+
+    def _complete(self, words: Sequence[str]) -> int:
+        """Says what the last word may become; Invoke's own completion knows no hosts."""
+        from fleet.completion import candidates, known
+
+        self.load_collection()
+        typed = list(words[1:] if words[:1] == ["--"] else words)
+        found = candidates(typed, self._make_parser().contexts, known)
+        sys.stdout.write("".join(f"{each}\n" for each in found))
         return Exit.DONE
 
     def _fail(self, message: str, code: int) -> int:
