@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import UsageError, did_you_mean
+from fleet.groups import Group, groups_of, read_groups
 from fleet.inventory_yaml import Faults, Value, read
+from fleet.origin import Origins, laid_over, read_vars
 
 TOP = Path(__file__).resolve().parent.parent
 FACTS = {
@@ -32,31 +34,12 @@ _HOST_KEYS = ("address", "groups", "port", "tower", "user", "vars", "via")
 
 
 @dataclass(frozen=True)
-class Group:
-    """Hosts of one kind: the roles they play and the variables they share."""
-
-    name: str
-    roles: tuple[str, ...]
-    vars: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a variable comes from: `all`, a group or a host, and the line of its value."""
-
-    level: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.level} (line {self.line})"
-
-
-@dataclass(frozen=True)
 class Host:
     """One host as the inventory says, with the variables of all its groups merged.
 
-    `facts` is what first contact learned (`host_key`, `ssh_key`, `tower_key`, …), empty before it.
-    `origins` says for each variable where it comes from.
+    `groups` are all that it is in, those that hold others included, the weakest first. `facts` is what
+    first contact learned (`host_key`, `ssh_key`, `tower_key`, …), empty before it. `origins` says for
+    each variable where it comes from, and what it overrides.
     """
 
     name: str
@@ -69,7 +52,7 @@ class Host:
     via: str | None = None
     vars: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
     line: int = 0
 
     @property
@@ -87,7 +70,7 @@ class Inventory:
     hosts: Mapping[str, Host] = field(default_factory=dict)
 
     def in_group(self, group: str) -> tuple[Host, ...]:
-        """Returns the hosts of a group, in the order of the file."""
+        """Returns the hosts of a group and of those that it holds, in the order of the file."""
         return tuple(host for host in self.hosts.values() if group in host.groups)
 
     @property
@@ -144,82 +127,43 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
             faults.add(1, f"a key {needed}", "none")
     faults.stop()
     fleet = parts["fleet"].text("the fleet's name", _NAME)
-    shared = _Layer("all").over(_Layer(), parts.get("vars"))
-    groups: dict[str, Group] = {}
-    layers: dict[str, _Layer] = {}
-    for name, value in parts["groups"].items("groups by name"):
-        groups[name], layers[name] = _group(name, value, roles)
-    hosts = {
-        name: _host(name, value, groups, layers, shared)
-        for name, value in parts["hosts"].items("hosts by name")
-    }
+    shared = read_vars("all", parts.get("vars"))
+    described = dict(parts["hosts"].items("hosts by name"))
+    groups = read_groups(parts["groups"], roles, described)
+    hosts = {name: _host(name, value, groups, shared) for name, value in described.items()}
     _check_together(hosts, groups, faults)
     faults.stop()
     return Inventory(fleet, path, groups, _with_facts(hosts, path.parent / "enrolled"))
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """The variables of one level, and where each stands."""
-
-    level: str = ""
-    vars: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
-
-    def over(self, lower: _Layer, value: Value | None) -> _Layer:
-        """Returns the lower layer with the variables of this value laid over it."""
-        found = list(value.items("variables by name")) if value else []
-        mine = {key: inner.plain() for key, inner in found}
-        places = {key: Origin(self.level, inner.line) for key, inner in found}
-        return _Layer(self.level, {**lower.vars, **mine}, {**lower.origins, **places})
-
-    def merged(self, upper: _Layer) -> _Layer:
-        return _Layer(upper.level, {**self.vars, **upper.vars}, {**self.origins, **upper.origins})
-
-
-def _group(name: str, value: Value, roles: Collection[str] | None) -> tuple[Group, _Layer]:
-    parts = dict(value.items("roles and vars", ("roles", "vars")))
-    named = parts["roles"].texts("a list of roles") if "roles" in parts else []
-    for role, place in named:
-        if roles is not None and role not in roles:
-            place.fault(f"a role ({', '.join(sorted(roles))})", did_you_mean(role, roles))
-    layer = _Layer(f"group {name}").over(_Layer(), parts.get("vars"))
-    return Group(name, tuple(role for role, _ in named), layer.vars), layer
-
-
-def _host(
-    name: str,
-    value: Value,
-    groups: Mapping[str, Group],
-    layers: Mapping[str, _Layer],
-    shared: _Layer,
-) -> Host:
+def _host(name: str, value: Value, groups: Mapping[str, Group], shared: Origins) -> Host:
     parts = dict(value.items("a host's keys", _HOST_KEYS))
-    for needed in ("groups", "address"):
-        if needed not in parts:
-            value.faults.add(value.line, f"{needed} for {name}", "none")
-    member = parts["groups"].texts("a list of groups") if "groups" in parts else []
-    layer = shared
-    known: list[str] = []
-    for group, place in member:
-        if group in groups:
-            known.append(group)
-            layer = layer.merged(layers[group])
-        else:
+    named = parts["groups"].texts("a list of groups") if "groups" in parts else []
+    for group, place in named:
+        if group not in groups:
             place.fault(f"a group ({', '.join(groups)})", did_you_mean(group, groups))
-    layer = _Layer(f"host {name}").over(layer, parts.get("vars"))
-    via = parts["via"].text("the host to go through") if "via" in parts else layer.vars.get("via")
+    member = groups_of(name, [group for group, _ in named if group in groups], groups)
+    if "groups" not in parts and not member:
+        value.faults.add(value.line, f"groups for {name}", "none")
+    if "address" not in parts:
+        value.faults.add(value.line, f"address for {name}", "none")
+    origins = shared
+    for group in member:
+        origins = laid_over(origins, groups[group].origins)
+    origins = laid_over(origins, read_vars(f"host {name}", parts.get("vars")))
+    variables = {key: origin.value for key, origin in origins.items()}
+    via = parts["via"].text("the host to go through") if "via" in parts else variables.get("via")
     return Host(
         name=name,
-        groups=tuple(known),
-        roles=tuple(dict.fromkeys(role for group in known for role in groups[group].roles)),
+        groups=member,
+        roles=tuple(dict.fromkeys(role for group in member for role in groups[group].roles)),
         address=parts["address"].text("an address", _ADDRESS) if "address" in parts else "",
         port=parts["port"].integer("a port, 1 to 65535", 1, 65535) if "port" in parts else 22,
         user=parts["user"].text("a user name", _USER) if "user" in parts else "ops",
         tower=_tower(parts["tower"]) if "tower" in parts else None,
         via=str(via) if via else None,
-        vars=dict(layer.vars),
-        origins=dict(layer.origins),
+        vars=variables,
+        origins=origins,
         line=value.line,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from fleet.inventory import Host
 
@@ -43,14 +44,22 @@ def listing(hosts: Sequence[Host], as_json: bool) -> list[str]:
 
 
 def describe(host: Host, explain: bool) -> list[str]:
-    """Returns what the inventory says of a host; with `explain` also where each variable is from."""
+    """Returns what the inventory says of a host; with `explain` also where each variable is from,
+    and what it stands over."""
     lines = [
         f"{host.name} (groups: {', '.join(host.groups)}; roles: {', '.join(host.roles)})",
         f"  reached at {host.user}@{host.address}:{host.port}"
         f"{f' via {host.via}' if host.via else ''}; tower {host.tower or 'none'}",
     ]
     for name, value in sorted(host.vars.items()):
-        text = json.dumps(value, ensure_ascii=False)
-        lines.append(f"  {name} = {text}" + (f"    # {host.origins[name]}" if explain else ""))
+        lines.append(f"  {name} = {_json(value)}")
+        if explain:
+            origin = host.origins[name]
+            lines[-1] += f"    # {origin}"
+            lines += [f"    over {_json(each.value)}    # {each}" for each in origin.overridden()]
     lines += [f"  {name}: {value}" for name, value in host.facts.items()]
     return lines
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -193,9 +193,13 @@ def test_first_contact_with_a_host_that_is_away_is_3(
 def test_the_inventory_explains_where_a_variable_comes_from(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fleet.path.write_text(fleet.path.read_text().replace("{roles: []}", "{vars: {airline: TA}}"))
+    text = fleet.path.read_text().replace("{roles: []}", "{vars: {airline: TA}}")
+    fleet.path.write_text(f"vars: {{airline: XX}}\n{text}")
     assert fab("inventory", "--host", "EC-TAA", "--explain") == 0
-    assert 'airline = "TA"    # group aircraft (line 2)' in capsys.readouterr().out
+    assert (
+        f'  airline = "TA"    # group aircraft ({fleet.path}:3)\n'
+        f'    over "XX"    # all ({fleet.path}:1)\n'
+    ) in capsys.readouterr().out
     assert fab("inventory", "--json") == 0
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert (first["host"], first["vars"]) == ("EC-TAA", {"airline": "TA"})

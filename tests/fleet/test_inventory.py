@@ -48,9 +48,13 @@ def test_variables_of_a_host_go_over_its_groups_and_those_over_all(tmp_path: Pat
     hosts = load(written(tmp_path, GOOD)).hosts
     languages = {name: host.vars["language"] for name, host in hosts.items()}
     assert languages == {"hangar": "en", "EC-TAA": "ca", "EC-TAB": "es"}
-    assert str(hosts["EC-TAA"].origins["language"]) == "host EC-TAA (line 14)"
-    assert str(hosts["EC-TAB"].origins["language"]) == "group aircraft (line 7)"
-    assert str(hosts["EC-TAB"].origins["airline"]) == "all (line 2)"
+    path, own = tmp_path / "inventory.yml", hosts["EC-TAA"].origins["language"]
+    assert str(own) == f"host EC-TAA ({path}:14)"
+    assert [(each.value, str(each)) for each in own.overridden()] == [
+        ("es", f"group aircraft ({path}:7)"),
+        ("en", f"all ({path}:2)"),
+    ]
+    assert str(hosts["EC-TAB"].origins["airline"]) == f"all ({path}:2)"
 
 
 def test_via_may_come_from_the_group(tmp_path: Path) -> None:
