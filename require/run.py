@@ -161,6 +161,8 @@ class _Session:
             "state_dir": self.state_dir,
             "expires_s": LOCK_S,
             "total_s": LOOK_S,
+            # Of all resources: what is as declared may be quoted by what is not.
+            "secrets": self.secrets,
         }
         try:
             reply = self._call(program.apply_payload(self.nouns, request), LOCK_S + 60)

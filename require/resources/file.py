@@ -82,8 +82,7 @@ class File(Resource):
         spec: Spec = {"kind": self.kind}
         if self.kind == "file":
             spec |= {"content": self.content, "validate": list(self.validate)}
-            # The host needs none of them but to know what must not be in what it says.
-            spec |= {"secret": self.secret, "secrets": list(self.secrets)}
+            spec["secret"] = self.secret
         if self.kind == "link":
             spec["target"] = self.target
         if self.kind in ("file", "directory"):

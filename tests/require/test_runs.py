@@ -168,6 +168,20 @@ def test_a_secret_of_a_template_is_masked_in_what_the_host_says(host: Host, tmp_
     assert "pa55word" not in f"{result!r} {journal} {conf!r}"
 
 
+def test_a_secret_of_what_is_as_declared_is_masked_too(host: Host) -> None:
+    key = host.path("key")
+    (host.root / "key").write_text("pa55word")
+    with require.declare() as catalog:
+        require.file.file(key, content=Secret("pa55word"), owner=None)
+        require.command.command("quote", f"cat '{key}' >&2; exit 1", creates=host.path("none"))
+    (host.root / "key").chmod(0o644)
+    result = host.converge(catalog)
+    assert [each.status for each in result.outcomes] == ["ok", "failed"]
+    journal = (host.state / "runs" / result.run / "journal.jsonl").read_text()
+    assert MASK in host.journal(result.run)[2]["reason"]
+    assert "pa55word" not in journal
+
+
 def test_a_run_that_could_not_begin_says_why(host: Host) -> None:
     died = MAGIC + frame(b"R", {"died": "it ended with exit code 1: systemd-run: no bus"})
     look = {
