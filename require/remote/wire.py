@@ -40,10 +40,11 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
     Args:
         text: for people or a log.
-        secrets: what must not be in it; one shorter than 4 characters is left, it would mask
-            half of any text.
+        secrets: what must not be in it, and neither may a line of one, for programs quote lines;
+            what is shorter than 4 characters is left, it would mask half of any text.
     """
-    for secret in sorted(secrets, key=len, reverse=True):
+    pieces = {piece for secret in secrets for piece in (secret, *secret.splitlines())}
+    for secret in sorted(pieces, key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, MASK)
     return text

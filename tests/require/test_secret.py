@@ -41,3 +41,8 @@ def test_equal_secrets_are_equal() -> None:
 
 def test_the_longest_secret_is_masked_first() -> None:
     assert mask("x-abcdef-y", [Secret("abcd"), Secret("abcdef")]) == f"x-{MASK}-y"
+
+
+def test_a_line_of_a_secret_is_masked_where_it_stands_alone() -> None:
+    secret = Secret("-----KEY-----\nMIIEvQIB\n}\n")
+    assert mask(f"bad: MIIEvQIB }}; all: {secret.reveal()}", [secret]) == f"bad: {MASK} }}; all: {MASK}"
