@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 from ci.bench.tasks import namespace as bench
 from ci.build_tasks import namespace as build
 from ci.lab.tasks import namespace as lab
+from ci.secrets_tasks import namespace as secrets
 
 TOP = Path(__file__).resolve().parent
 LOCKS = {
@@ -85,4 +86,4 @@ def lock(c: Context) -> None:
         _must(f"locking {name}", _python(*command))
 
 
-namespace = Collection(demo, test, lint, lock, lab, build, bench)
+namespace = Collection(demo, test, lint, lock, lab, build, bench, secrets)

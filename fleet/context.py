@@ -61,7 +61,7 @@ def contexts(inventory: Inventory) -> dict[str, RoleContext]:
     """Returns every host of a fleet as roles see it, by name."""
     hosts: dict[str, RoleContext] = {}
     for host in inventory.hosts.values():
-        variables = Vars(host, inventory.path)
+        variables = Vars(host, inventory.path, inventory.opener)
         hosts[host.name] = RoleContext(
             host.name,
             host.groups,

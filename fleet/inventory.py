@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fleet.errors import UsageError, did_you_mean
 from fleet.groups import Group, groups_of, read_groups
 from fleet.inventory_yaml import Faults, Value, read
 from fleet.origin import Origins, laid_over, read_vars
+from fleet.secrets import Opener, Secrets, read_secrets
 
 TOP = Path(__file__).resolve().parent.parent
 FACTS = {
@@ -27,6 +29,7 @@ FACTS = {
     "tower_key": r"[A-Za-z0-9+/]{43}=",
     "enrolled_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
 }
+IDENTITIES = "age.key"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}"
 _ADDRESS = r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?"
 _USER = r"[a-z_][a-z0-9_-]{0,31}"
@@ -39,7 +42,7 @@ class Host:
 
     `groups` are all that it is in, those that hold others included, the weakest first. `facts` is what
     first contact learned (`host_key`, `ssh_key`, `tower_key`, …), empty before it. `origins` says for
-    each variable where it comes from, and what it overrides.
+    each variable where it comes from, and what it overrides; `secrets` the same of the secrets, closed.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Host:
     vars: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     origins: Origins = field(default_factory=dict)
+    secrets: Origins = field(default_factory=dict)
     line: int = 0
 
     @property
@@ -62,12 +66,17 @@ class Host:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All hosts and groups of one fleet, in the order of the file."""
+    """All hosts and groups of one fleet, in the order of the file.
+
+    `variables` are all that have a value at some level, with one of the places.
+    """
 
     fleet: str
     path: Path
     groups: Mapping[str, Group] = field(default_factory=dict)
     hosts: Mapping[str, Host] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
+    variables: Origins = field(default_factory=dict)
 
     def in_group(self, group: str) -> tuple[Host, ...]:
         """Returns the hosts of a group and of those that it holds, in the order of the file."""
@@ -80,6 +89,11 @@ class Inventory:
             return Path(given)
         beside = self.path.parent / "keys"
         return beside if beside.is_dir() else Path.home() / ".config/turnaround" / self.fleet
+
+    @cached_property
+    def opener(self) -> Opener:
+        """What opens secrets, with the key of whoever we are."""
+        return Opener(self.keys / IDENTITIES)
 
     @property
     def enrolled(self) -> Path:
@@ -109,7 +123,7 @@ def find(given: str | None, environment: Mapping[str, str] = os.environ, top: Pa
 
 
 def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
-    """Reads an inventory and what was enrolled beside it.
+    """Reads an inventory, the secrets' names and what was enrolled beside it.
 
     Args:
         path: the YAML file.
@@ -132,8 +146,21 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
     groups = read_groups(parts["groups"], roles, described)
     hosts = {name: _host(name, value, groups, shared) for name, value in described.items()}
     _check_together(hosts, groups, faults)
+    secrets = read_secrets(path.parent / "secrets", groups, hosts, faults)
+    sources = [shared, *(group.origins for group in groups.values())]
+    sources += [host.origins for host in hosts.values()]
+    variables = {name: origin for each in sources for name, origin in each.items()}
+    _check_names(secrets, variables, faults)
     faults.stop()
-    return Inventory(fleet, path, groups, _with_facts(hosts, path.parent / "enrolled"))
+    hosts = {
+        name: replace(
+            host,
+            secrets=secrets.of(name, host.groups),
+            facts=read_facts(path.parent / "enrolled" / f"{name}.yml"),
+        )
+        for name, host in hosts.items()
+    }
+    return Inventory(fleet, path, groups, hosts, secrets, variables)
 
 
 def _host(name: str, value: Value, groups: Mapping[str, Group], shared: Origins) -> Host:
@@ -201,11 +228,15 @@ def _check_together(hosts: Mapping[str, Host], groups: Mapping[str, Group], faul
             faults.add(host.line, "via to name a host that is reached directly", repr(host.via))
 
 
-def _with_facts(hosts: Mapping[str, Host], folder: Path) -> dict[str, Host]:
-    return {
-        name: replace(host, facts=read_facts(folder / f"{name}.yml"))
-        for name, host in hosts.items()
-    }
+def _check_names(secrets: Secrets, variables: Origins, faults: Faults) -> None:
+    """Notes each secret that has a variable's name: which of the two a role means must be plain."""
+    for level in secrets.levels:
+        for name, origin in secrets.at(level).items():
+            if name in variables:
+                wrong = Faults(origin.path)
+                expected = "a secret's name that no variable has"
+                wrong.add(origin.line, expected, f"{name}, a variable of {variables[name]}")
+                faults.found += wrong.found
 
 
 def read_facts(path: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from fleet.errors import UsageError, did_you_mean
 from fleet.inventory import Host
+from fleet.secrets import Opener
+from require import Secret
 
 _INTERFACE = r"[a-zA-Z][a-zA-Z0-9._-]{0,14}"
 _ENDPOINT = r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})"
@@ -22,14 +24,15 @@ class Vars(dict[str, Any]):
     Args:
         host: whose they are.
         path: the inventory's file.
+        opener: opens the host's secrets.
 
-    >>> Vars(host, path).address("cabin_address")  # doctest: +SKIP
+    >>> Vars(host, path, opener).address("cabin_address")  # doctest: +SKIP
     '10.20.0.1'
     """
 
-    def __init__(self, host: Host, path: Path) -> None:
+    def __init__(self, host: Host, path: Path, opener: Opener) -> None:
         super().__init__(host.vars)
-        self._host, self._path = host, path
+        self._host, self._path, self._opener = host, path, opener
 
     def __missing__(self, key: str) -> Any:
         name = self._host.name
@@ -38,6 +41,19 @@ class Vars(dict[str, Any]):
             f"needs, found none{did_you_mean(key, self)}",
             f"add {key} to the vars of {name}, of one of its groups, or of all",
         )
+
+    def secret(self, key: str) -> Secret:
+        """Returns a secret; it is opened now, with the key of whoever we are."""
+        host = self._host
+        if key not in host.secrets:
+            found = f"the variable of {host.origins[key]}" if key in host.origins else "none"
+            raise UsageError(
+                f"{self._path}:{host.line}: expected the secret {key} for {host.name}, which a role "
+                f"needs, found {found}{did_you_mean(key, host.secrets)}",
+                f"./inv secrets.edit --level host-{host.name} --name {key} sets it; so does the level "
+                "of one of its groups, group-NAME, or all",
+            )
+        return self._opener.open(key, host.secrets[key])
 
     def text(self, key: str, default: str | None = None) -> str:
         """Returns a word or a number, as a line of text."""

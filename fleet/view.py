@@ -24,6 +24,7 @@ def listing(hosts: Sequence[Host], as_json: bool) -> list[str]:
                     "via": host.via,
                     "enrolled": host.enrolled,
                     "vars": dict(host.vars),
+                    "secrets": {name: each.level for name, each in host.secrets.items()},
                     "facts": dict(host.facts),
                 },
                 ensure_ascii=False,
@@ -57,6 +58,9 @@ def describe(host: Host, explain: bool) -> list[str]:
             origin = host.origins[name]
             lines[-1] += f"    # {origin}"
             lines += [f"    over {_json(each.value)}    # {each}" for each in origin.overridden()]
+    for name, origin in sorted(host.secrets.items()):
+        lines.append(f"  {name} is a secret" + (f"    # {origin}" if explain else ""))
+        lines += [f"    over    # {each}" for each in origin.overridden() if explain]
     lines += [f"  {name}: {value}" for name, value in host.facts.items()]
     return lines
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Any, Protocol
 
+from require import Secret
+
 
 class Variables(Protocol):
     """The variables of a host, each read as what it must be; one that is missing or wrong stops
@@ -18,6 +20,7 @@ class Variables(Protocol):
     def network(self, key: str) -> IPv4Network: ...
     def endpoint(self, key: str) -> str: ...
     def flag(self, key: str, default: bool) -> bool: ...
+    def secret(self, key: str) -> Secret: ...
 
 
 class Neighbour(Protocol):

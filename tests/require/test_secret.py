@@ -45,4 +45,7 @@ def test_the_longest_secret_is_masked_first() -> None:
 
 def test_a_line_of_a_secret_is_masked_where_it_stands_alone() -> None:
     secret = Secret("-----KEY-----\nMIIEvQIB\n}\n")
-    assert mask(f"bad: MIIEvQIB }}; all: {secret.reveal()}", [secret]) == f"bad: {MASK} }}; all: {MASK}"
+    assert (
+        mask(f"bad: MIIEvQIB }}; all: {secret.reveal()}", [secret])
+        == f"bad: {MASK} }}; all: {MASK}"
+    )
