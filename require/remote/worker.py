@@ -271,7 +271,9 @@ def _words(error: Exception) -> str:
 
 
 def _short(state: dict[str, Any]) -> str:
-    shown = {name: value for name, value in state.items() if name not in ("text", "verifier")}
+    # The hash of a short secret is as good as the secret.
+    hidden = ("text", "sha", "verifier")
+    shown = {name: value for name, value in state.items() if name not in hidden}
     return ", ".join(f"{name} {value}" for name, value in shown.items())[:400]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -180,6 +181,16 @@ def test_a_secret_of_what_is_as_declared_is_masked_too(host: Host) -> None:
     journal = (host.state / "runs" / result.run / "journal.jsonl").read_text()
     assert MASK in host.journal(result.run)[2]["reason"]
     assert "pa55word" not in journal
+
+
+def test_neither_is_the_hash_of_a_secret_shown_where_the_host_is_not_as_probed(host: Host) -> None:
+    with require.declare() as catalog:
+        require.file.file(host.path("pin"), content=Secret("4711"), owner=None)
+    meddling = Meddling(lambda: (host.root / "pin").write_text("0815"))
+    result = host.converge(catalog, transport=meddling)
+    assert "It was kind file, mode" in result.errors[0]
+    journal = (host.state / "runs" / result.run / "journal.jsonl").read_text()
+    assert hashlib.sha256(b"0815").hexdigest() not in f"{result!r} {journal}"
 
 
 def test_a_run_that_could_not_begin_says_why(host: Host) -> None:
