@@ -85,9 +85,13 @@ def keygen(c: Context, inventory: str = "") -> None:
     from fleet.secrets_edit import keygen as make
     from fleet.session import fleet_of
 
-    path, public = make(fleet_of(inventory))
+    fleet = fleet_of(inventory)
+    path, public = make(fleet)
     print(f"the private key is at {path}: keep a copy off this machine, and never in git")
-    print(f"public: {public}")
+    print(
+        f'its public half, for a line NAME: {{ key: …, reads: ["*"] }} in {fleet.secrets.recipients_path}:'
+    )
+    print(public)
 
 
 namespace = Collection("secrets", edit, show, rekey, keygen)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from fleet.errors import did_you_mean
@@ -55,7 +56,7 @@ def read_groups(
     groups, lines = {}, {}
     for name, inner in found.items():
         groups[name], lines[name] = _group(name, inner, roles, found, hosts)
-    for circle in _circles(groups):
+    while circle := _circle(groups):
         last, first = circle[-2:]
         place = lines[last][first]
         expected = "groups that hold each other in no circle"
@@ -101,23 +102,13 @@ def _group(
     return group, dict(children)
 
 
-def _circles(groups: Mapping[str, Group]) -> list[list[str]]:
-    """Returns what to walk along each circle, its first group last again."""
-    found: list[list[str]] = []
-    done: set[str] = set()
-
-    def walk(path: list[str]) -> None:
-        for child in groups[path[-1]].children:
-            if child in path:
-                found.append([*path[path.index(child) :], child])
-            elif child not in done:
-                walk([*path, child])
-        done.add(path[-1])
-
-    for name in groups:
-        if name not in done:
-            walk([name])
-    return found
+def _circle(groups: Mapping[str, Group]) -> list[str]:
+    """Returns the groups along a circle, its first one last again; none where there is no circle."""
+    try:
+        TopologicalSorter({name: group.children for name, group in groups.items()}).prepare()
+    except CycleError as error:
+        return [*reversed(error.args[1])]
+    return []
 
 
 def groups_of(host: str, named: Collection[str], groups: Mapping[str, Group]) -> tuple[str, ...]:

@@ -37,9 +37,15 @@ for _tag, _pattern, _first in (
 
 @dataclass
 class Faults:
-    """Collects every fault of a file, so that people mend them in one go."""
+    """Collects every fault of a file, so that people mend them in one go.
+
+    Args:
+        path: the file.
+        hidden: what stands in it may be secret, so values are not shown.
+    """
 
     path: Path
+    hidden: bool = False
     found: list[str] = field(default_factory=list)
 
     def add(self, line: int, expected: str, found: str, hint: str = "") -> None:
@@ -65,7 +71,8 @@ class Value:
 
     def _describe(self) -> str:
         if isinstance(self.node, yaml.ScalarNode):
-            return repr(self.node.value) if self.node.value else "nothing"
+            text = "something else" if self.faults.hidden else repr(self.node.value)
+            return text if self.node.value else "nothing"
         return "a list" if isinstance(self.node, yaml.SequenceNode) else "a mapping"
 
     def fault(self, expected: str, hint: str = "") -> None:
@@ -143,13 +150,17 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def read(path: Path) -> tuple[Value | None, Faults]:
+def read(path: Path, hidden: bool = False) -> tuple[Value | None, Faults]:
     """Returns the root of a YAML file (None when it is empty) and where its faults go.
+
+    Args:
+        path: the file.
+        hidden: its values may be secret, and no fault shows one.
 
     Raises:
         UsageError: the file is missing, too big, or no YAML; it names the line.
     """
-    faults = Faults(path)
+    faults = Faults(path, hidden)
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -7,7 +7,7 @@ hangar: { key: age1…, reads: [all, group-aircraft, "host-EC-*"] }
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,11 +31,6 @@ class Recipient:
         return any(fnmatchcase(level, each) for each in self.reads)
 
 
-def readers(recipients: Mapping[str, Recipient], level: str) -> dict[str, str]:
-    """Returns the public keys of those who may read a level, by name."""
-    return {name: each.key for name, each in recipients.items() if each.may_read(level)}
-
-
 def read_recipients(path: Path, levels: Collection[str]) -> tuple[dict[str, Recipient], Faults]:
     """Returns the recipients by name, and the file's faults.
 
@@ -48,7 +43,7 @@ def read_recipients(path: Path, levels: Collection[str]) -> tuple[dict[str, Reci
     """
     if not path.is_file():
         return {}, Faults(path)
-    root, faults = read(path)
+    root, faults = read(path, hidden=True)  # the wrong half of a key is soon pasted
     found = {}
     for name, value in root.items("people and machines by name") if root else ():
         parts = dict(value.items("a key and what it reads", ("key", "reads")))
@@ -66,15 +61,14 @@ def _reads(value: Value | None, levels: Collection[str]) -> tuple[str, ...]:
     words = value.texts("a list of levels") if value else []
     for word, place in words:
         if not any(fnmatchcase(level, word) for level in levels):
-            hint = did_you_mean(word, levels)
-            place.fault("all, group-NAME, host-NAME or a pattern of some", hint)
+            expected = "all, group-NAME, host-NAME or a pattern of some"
+            place.faults.add(place.line, expected, repr(word), did_you_mean(word, levels))
     return tuple(word for word, _ in words)
 
 
 def public_key(value: Value) -> str:
-    """Returns an age public key; what is none is not shown, it may be the private half."""
-    text = str(value.node.value)
-    if is_public_key(text):
-        return text
-    value.faults.add(value.line, "an age public key (age1…)", "something else")
-    return ""
+    """Returns an age public key."""
+    text = value.text("an age public key (age1…)")
+    if text and not is_public_key(text):
+        value.fault("an age public key (age1…)")
+    return text

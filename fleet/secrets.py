@@ -19,7 +19,7 @@ from fleet.age import decrypt, encrypt, is_message, public_keys, read_identities
 from fleet.errors import UsageError, did_you_mean
 from fleet.inventory_yaml import Faults, Value, read
 from fleet.origin import Origin, Origins, laid_over
-from fleet.recipients import Recipient, public_key, read_recipients, readers
+from fleet.recipients import Recipient, public_key, read_recipients
 from require import Secret
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]{0,62}"
@@ -81,13 +81,18 @@ class Secrets:
     recipients: Mapping[str, Recipient] = field(default_factory=dict)
     levels: Mapping[str, Level] = field(default_factory=dict)
 
+    @property
+    def recipients_path(self) -> Path:
+        """Returns the file that says who may read which level."""
+        return self.folder / RECIPIENTS
+
     def path(self, level: str) -> Path:
         """Returns the file of a level."""
         return self.folder / f"{level}.yml"
 
     def readers(self, level: str) -> dict[str, str]:
         """Returns the public keys of those who may read a level, by name."""
-        return readers(self.recipients, level)
+        return {name: each.key for name, each in self.recipients.items() if each.may_read(level)}
 
     def at(self, level: str) -> Origins:
         """Returns the secrets of a level by name, closed (`Sealed`), with where each stands."""
@@ -153,7 +158,7 @@ def read_level(path: Path) -> tuple[Level, Faults]:
     Raises:
         UsageError: it is no YAML at all.
     """
-    root, faults = read(path)
+    root, faults = read(path, hidden=True)  # somebody may have written one in clear
     parts = dict(root.items("readers and secrets", ("readers", "secrets"))) if root else {}
     for needed in ("readers", "secrets"):
         if needed not in parts:
@@ -174,12 +179,10 @@ def read_level(path: Path) -> tuple[Level, Faults]:
 def _message(name: str, value: Value) -> str:
     if not re.fullmatch(NAME, name):
         value.faults.add(value.line, "a name of letters, digits and _", repr(name))
-    text = str(value.node.value)
-    if is_message(text):
-        return text
-    # What stands there may be a secret that somebody wrote in clear.
-    value.faults.add(value.line, f"an age message for {name}", "something else")
-    return ""
+    text = value.text(f"an age message for {name}", r"(?s).+")
+    if text and not is_message(text):
+        value.fault(f"an age message for {name}")
+    return text
 
 
 def close(level: str, name: str, value: str, keys: Collection[str]) -> str:

@@ -63,10 +63,9 @@ def check_place(inventory: Inventory, level: str, name: str) -> None:
             f"{inventory.variables[name]}",
             "take it out of the inventory first; a value that was in clear should be replaced",
         )
-    recipients = secrets.folder / RECIPIENTS
     if not secrets.readers(level):
         raise UsageError(
-            f"{recipients}: nobody may read {level}",
+            f"{secrets.recipients_path}: nobody may read {level}",
             './inv secrets.keygen makes a key; then write a line NAME: { key: age1…, reads: ["*"] }',
         )
     _current(secrets, level, secrets.levels.get(level))
@@ -140,7 +139,7 @@ def rekey(inventory: Inventory) -> list[str]:
                 continue
             if not wanted:
                 raise UsageError(
-                    f"{secrets.folder / RECIPIENTS}: nobody may read {level} any more",
+                    f"{secrets.recipients_path}: nobody may read {level} any more",
                     f"let somebody, or remove {secrets.path(level)}",
                 )
             values = {

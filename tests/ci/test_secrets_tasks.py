@@ -138,7 +138,8 @@ def test_a_key_is_made_once_and_only_its_public_half_is_shown(
     path.unlink()
     assert inv(monkeypatch, "secrets.keygen") == 0
     said = capsys.readouterr().out
-    assert "public: age1" in said
+    assert "\nage1" in said
+    assert f"in {safe.folder}/secrets/recipients.yml" in said
     assert "AGE-SECRET-KEY" not in said
     assert inv(monkeypatch, "secrets.keygen") == 64
     assert str(path) in capsys.readouterr().err

@@ -157,10 +157,17 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("eva: x\n", ":1: expected a key and what it reads, found 'x'"),
+            ("eva: s3cret\n", ":1: expected a key and what it reads, found something else"),
+            (
+                "eva: {key: AGE-SECRET-s3cret}\n",
+                ":1: expected an age public key (age1…), found some",
+            ),
             ("eva: {kee: x}\n", ":1: expected one of key, reads, found 'kee'"),
             ("eva: {key: PUBLIC}\n", ":1: expected reads for eva, found none"),
-            ("eva: {key: PUBLIC, reads: all}\n", ":1: expected a list of levels, found 'all'"),
+            (
+                "eva: {key: PUBLIC, reads: all}\n",
+                ":1: expected a list of levels, found something else",
+            ),
             (
                 "eva:\n  key: PUBLIC\n  reads: [group-air]\n",
                 ":3: expected all, group-NAME, host-NAME or a pattern of some, found 'group-air' "
@@ -179,6 +186,7 @@ class TestWhatIsRefused:
         with pytest.raises(UsageError) as caught:
             safe.load()
         assert f"{safe.folder}/secrets/recipients.yml{said}" in caught.value.what
+        assert "s3cret" not in str(caught.value)
 
     @pytest.mark.parametrize(
         ("file", "text", "said"),
@@ -191,6 +199,7 @@ class TestWhatIsRefused:
                 "readers: {}\nsecrets:\n  pin: s3cret\n",
                 ":3: expected an age message for pin",
             ),
+            ("all", "readers: {}\nsecrets: s3cret\n", ":2: expected secrets by name, found some"),
             ("all", "readers: {}\nsecrets: {pin: [s3cret]}\n", ":2: expected an age message for"),
             (
                 "all",
