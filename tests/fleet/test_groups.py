@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet.errors import UsageError
 from fleet.groups import Group, groups_of
@@ -121,6 +123,28 @@ AROUND = Group("around", (), children=("outer",))
 def test_the_order_of_groups_is_one_rule(named: list[str], groups: list[Group], order: str) -> None:
     found = groups_of("EC-TAA", named, {group.name: group for group in groups})
     assert found == tuple(order.split())
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_an_outer_group_never_comes_over_one_that_it_holds(data: st.DataObject) -> None:
+    names = [f"g{number}" for number in range(7)]
+    groups = {
+        name: Group(
+            name, (), children=tuple(data.draw(st.sets(st.sampled_from(names[number + 1 :]))))
+        )
+        for number, name in enumerate(names[:-1])
+    }
+    groups[names[-1]] = Group(names[-1], ())
+    named = data.draw(st.lists(st.sampled_from(names), unique=True))
+    order = groups_of("EC-TAA", named, groups)
+    inside = {outer for outer in names if outer in named}
+    for outer in reversed(names):
+        if inside & set(groups[outer].children):
+            inside.add(outer)
+    assert sorted(order) == sorted(inside)
+    for at, name in enumerate(order):
+        assert not set(groups[name].children) & set(order[:at])
 
 
 @pytest.mark.parametrize(
