@@ -14,6 +14,7 @@ GUNICORN = (
     "gunicorn --workers 2 --threads 8 --worker-class gthread --umask 007 --timeout 120 --no-control-socket"
     " --bind unix:/run/turnaround/web.sock hangar_app:create_app()"
 )
+AGE_KEY = "/etc/turnaround/keys/age.key"
 GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
 
 
@@ -48,7 +49,7 @@ def apply(host: Context) -> None:
         host,
         [Side(public, tcp=(22, 80), udp=(LISTEN_PORT,)), Side("wg0", tcp=(22, 80))],
     )
-    require.apt.packages(["ffmpeg"])
+    require.apt.packages(["age", "ffmpeg"])
     services.apply(
         host,
         site="nginx/hangar.conf.j2",
@@ -104,6 +105,13 @@ def apply(host: Context) -> None:
         ),
     )
     services.key("dispatch_ed25519")
+    # What opens the secrets that waiting configurations need: it is made here and stays here.
+    require.command.command(
+        "age key of the hangar",
+        f"umask 077; age-keygen --output {AGE_KEY}.new && sync {AGE_KEY}.new && mv {AGE_KEY}.new {AGE_KEY}",
+        creates=AGE_KEY,
+    )
+    services.key("age.key")
     services.script(
         host,
         "fleet-status",

@@ -80,7 +80,7 @@ def quoted(value: object) -> str:
 
 
 def key(name: str) -> None:
-    """Declares that a key which first contact had made here belongs to our account."""
+    """Declares that a key which was made here belongs to our account."""
     path = f"/etc/turnaround/keys/{name}"
     require.command.command(
         f"{name} belongs to our account",
