@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -113,11 +113,22 @@ class Catalog:
     def ordered(self) -> tuple[Resource, ...]:
         """Return the resources so that each comes after what it needs, otherwise as declared.
 
+        What a handler must run before comes after all that notify it, so that it runs once: systemd
+        reads its units again when the last of them is written, not between any two of them. One that
+        needs more than files stays where it is, for what it needs may have been declared there for
+        a reason.
+
         Raises:
             DeclarationError: they need each other in a circle, which is named.
         """
         order: dict[str, Resource] = {}
         path: list[str] = []
+        early = [
+            (handler.before, [each.key for each in self if handler in each.notify])
+            for handler in self.handlers()
+            if handler.before
+        ]
+        needs = {each.key: self.needs_of(each) for each in self}
 
         def place(key: str) -> None:
             if key in order:
@@ -127,14 +138,31 @@ class Catalog:
                 named = " → ".join(f"{each} ({self[each].where})" for each in circle)
                 raise DeclarationError(f"these need each other in a circle: {named}")
             path.append(key)
-            for need in self.needs_of(self[key]):
+            for need in needs[key]:
                 place(need)
+            for before, notifying in early:
+                for each in notifying if key.startswith(before) else ():
+                    ahead = _all_needs(each, needs) - order.keys()
+                    if ahead.isdisjoint(path) and not any(self[one].wide for one in ahead):
+                        place(each)
             path.pop()
             order[key] = self[key]
 
         for key in self._resources:
             place(key)
         return tuple(order.values())
+
+
+def _all_needs(key: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return a key, what it needs, and what those need."""
+    found: set[str] = set()
+    waiting = [key]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += needs[each]
+    return found
 
 
 _current: ContextVar[tuple[Catalog, str] | None] = ContextVar("require_catalog", default=None)

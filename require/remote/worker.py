@@ -244,6 +244,7 @@ class Run:
 
     def _handle(self, handler: dict[str, Any]) -> None:
         module = importlib.import_module(f"require.remote.{handler['noun']}")
+        self._wide = True
         module.handle(handler["spec"])
         pending.clear(self.markers, handler["key"])
         self.journal.write("handler", key=handler["key"], status="done")

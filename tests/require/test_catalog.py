@@ -101,6 +101,29 @@ def test_a_service_comes_after_its_unit_file() -> None:
     assert list(catalog.ordered()) == [unit, service]
 
 
+def test_systemd_reads_all_unit_files_at_once() -> None:
+    with require.declare() as catalog:
+        motd = require.file.file("/etc/motd", content="")
+        first = require.systemd.unit("a.service", content="[Service]\n")
+        a = require.systemd.service("a")
+        made = require.command.command("make b", ["true"], creates="/srv/b")
+        folder = require.file.directory("/srv")
+        second = require.systemd.unit("b.service", content="[Service]\n", needs=[folder])
+        late = require.systemd.unit("c.service", content="[Service]\n", needs=[made])
+        c = require.systemd.service("c")
+    # The command may have been declared there for a reason, so what needs it waits; no other does.
+    assert list(catalog.ordered()) == [motd, first, folder, second, a, made, late, c]
+
+
+def test_a_unit_file_that_needs_a_service_is_no_circle() -> None:
+    with require.declare() as catalog:
+        database = require.systemd.service("postgresql")
+        unit = require.systemd.unit("a.service", content="[Service]\n", needs=[database])
+        other = require.systemd.unit("b.service", content="[Service]\n", needs=[unit])
+        service = require.systemd.service("a")
+    assert list(catalog.ordered()) == [database, unit, other, service]
+
+
 def test_needing_each_other_in_a_circle_is_named() -> None:
     with require.declare() as catalog:
         inside = require.file.file("/srv/a/list", content="")

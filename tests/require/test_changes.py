@@ -31,6 +31,25 @@ def test_what_an_earlier_step_of_the_run_changed_is_no_conflict(host: Host) -> N
     assert host.read("conf") == "ours\n"
 
 
+def test_what_a_handler_of_the_run_changed_is_no_conflict(host: Host) -> None:
+    """systemd reads its units again before a service is touched, and then says other things of it."""
+    reload = f"echo read >> '{host.path('reloads')}'"
+    read = require.Handler(
+        "command",
+        {"verb": "handler", "name": "read", "argv": ["/bin/sh", "-c", reload]},
+        before=("command:",),
+    )
+    with require.declare() as catalog:
+        for name in ("a.service", "b.service"):
+            require.file.file(host.path(name), content="", owner=None, notify=[read])
+            require.command.command(
+                f"start {name}", ["false"], unless=["test", "-e", host.path("reloads")]
+            )
+    result = host.converge(catalog)
+    assert result.errors == ()
+    assert host.read("reloads") == "read\n"
+
+
 def test_the_directory_of_our_own_notes_may_be_declared(host: Host) -> None:
     with require.declare() as catalog:
         require.file.directory(str(host.state), owner=None, mode=0o751)
