@@ -219,6 +219,12 @@ def declared(resource: R) -> R:
     return catalog.add(replace(resource, role=role, where=where))
 
 
+def is_declared(key: str) -> bool:
+    """Tell whether the block we are in has such a resource already."""
+    current = _current.get()
+    return current is not None and key in current[0]
+
+
 def template_folder() -> Path | None:
     """Return the folder of templates of the block we are in."""
     current = _current.get()

@@ -20,5 +20,10 @@ def apply(host: Context) -> None:
     require.file.file("/opt/turnaround/bin/aboard", content=PROGRAM, mode=0o755)
     require.systemd.unit("turnaround-aboard-recover.service", template="systemd/recover.service.j2")
     require.systemd.service("turnaround-aboard-recover", running=None)
-    require.systemd.unit("turnaround-aboard-recover.timer", template="systemd/recover.timer.j2")
-    require.systemd.service("turnaround-aboard-recover.timer")
+    require.systemd.timer(
+        "turnaround-aboard-recover",
+        unit="turnaround-aboard-recover",
+        on_boot="1min",
+        every="1min",
+        description="Look each minute whether a trial release ran out",
+    )

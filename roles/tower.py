@@ -30,8 +30,7 @@ def apply(host: Context) -> None:
         peers=[_peer(peer, endpoint) for peer in peers if peer.facts.get("tower_key")],
         notify=[require.systemd.reloaded("wg-quick@wg0")],
     )
-    require.file.directory("/etc/systemd/system/wg-quick@.service.d")
-    require.systemd.unit("wg-quick@.service.d/reload.conf", template="tower/reload.conf.j2")
+    require.systemd.drop_in("wg-quick@.service", "reload", template="tower/reload.conf.j2")
     require.systemd.service("wg-quick@wg0")
 
 

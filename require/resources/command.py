@@ -108,8 +108,8 @@ def command(
     return declared(
         Command(
             name=name,
-            argv=_argv(argv),
-            unless=_argv(unless),
+            argv=words(argv),
+            unless=words(unless),
             creates=creates,
             user=user,
             cwd=cwd,
@@ -139,10 +139,11 @@ def handler(name: str, argv: Sequence[str] | str) -> Handler:
     """
     if not argv:
         raise DeclarationError(f"command.handler({name!r}): there is nothing to run")
-    return Handler("command", {"verb": "handler", "name": name, "argv": list(_argv(argv))})
+    return Handler("command", {"verb": "handler", "name": name, "argv": list(words(argv))})
 
 
-def _argv(command: Sequence[str] | str) -> tuple[str, ...]:
+def words(command: Sequence[str] | str) -> tuple[str, ...]:
+    """Return program and arguments of a command; a string is a line for /bin/sh."""
     if isinstance(command, str):
         return ("/bin/sh", "-c", command) if command else ()
     return tuple(command)

@@ -114,56 +114,6 @@ FILE: dict[str, Case] = {
 }
 
 
-def api() -> Resource:
-    return require.systemd.service("api")
-
-
-def unit(**more: Any) -> dict[str, Any]:
-    state = {"systemd": True, "load": "loaded", "active": True, "enabled": "enabled"}
-    return state | {"waits_for": []} | more
-
-
-SYSTEMD: dict[str, Case] = {
-    "as declared": (api, unit(), NoChange()),
-    "stopped and disabled": (
-        api,
-        unit(active=False, enabled="disabled"),
-        Change("enable, start"),
-    ),
-    "static cannot be enabled": (api, unit(enabled="static"), NoChange()),
-    "waits for its condition": (api, unit(active=False, waits_for=["/opt/x"]), NoChange()),
-    "unit not there yet": (
-        api,
-        unit(load="not-found", active=False, enabled=""),
-        Unknown("until there is a unit api.service"),
-    ),
-    "masked": (
-        api,
-        unit(load="masked", active=False, enabled="masked"),
-        Unknown("api.service is masked: systemctl unmask api.service", blocked=True),
-    ),
-    "no systemd": (
-        api,
-        {"systemd": False},
-        Unknown("systemd does not run on this host", blocked=True),
-    ),
-    "declared off, runs": (
-        lambda: require.systemd.service("apt-daily.timer", enabled=False, running=False),
-        unit(),
-        Change("disable, stop"),
-    ),
-    "declared off, not there": (
-        lambda: require.systemd.service("apt-daily.timer", enabled=False, running=False),
-        unit(load="not-found", active=False, enabled=""),
-        NoChange(),
-    ),
-    "running is left": (
-        lambda: require.systemd.service("api", running=None),
-        unit(active=False),
-        NoChange(),
-    ),
-}
-
 APT: dict[str, Case] = {
     "installed": (
         lambda: require.apt.packages(["nginx"]),
@@ -359,7 +309,6 @@ TABLES = {
     "file": FILE,
     "postgres": POSTGRES,
     "python": PYTHON,
-    "systemd": SYSTEMD,
     "user": USER,
 }
 
