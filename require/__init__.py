@@ -22,7 +22,18 @@ from require.errors import (
     Unreachable,
 )
 from require.resource import Handler, Resource
-from require.resources import apt, command, file, line, postgres, python, sysctl, systemd, user
+from require.resources import (
+    apt,
+    command,
+    file,
+    host,
+    line,
+    postgres,
+    python,
+    sysctl,
+    systemd,
+    user,
+)
 from require.secret import Secret
 from require.transport import CountingTransport, FakeTransport, LocalTransport, Transport
 
@@ -47,6 +58,7 @@ __all__ = [
     "command",
     "declare",
     "file",
+    "host",
     "line",
     "postgres",
     "python",

@@ -56,7 +56,7 @@ else:
     launch.main(Q, sys.stdout.buffer, BOOT, H + B)
 """
 
-_MADE_OF = {"line": "file", "postgres": "apt", "sysctl": "file"}
+_MADE_OF = {"host": "line", "line": "file", "postgres": "apt", "sysctl": "file"}
 _CORE_LOOK = ("wire", "look", "probing", "journal", "lock", "pending", "private", "shell")
 _CORE_APPLY = ("wire", "launch", "worker", "probing", "journal", "lock", "pending", "private")
 
@@ -133,9 +133,10 @@ def _apply_sources(nouns: tuple[str, ...]) -> str:
     return _assign({module: _source(module) for module in modules}, roots)
 
 
-def _with(nouns: Sequence[str]) -> set[str]:
-    """Nouns that other nouns are made of."""
-    return {_MADE_OF[noun] for noun in nouns if noun in _MADE_OF}
+def _with(nouns: Iterable[str]) -> set[str]:
+    """Nouns that other nouns are made of, and those that these are made of."""
+    made_of = {_MADE_OF[noun] for noun in nouns if noun in _MADE_OF}
+    return made_of | _with(made_of) if made_of else made_of
 
 
 def _assign(sources: Mapping[str, str], roots: Sequence[tuple[str, str]]) -> str:

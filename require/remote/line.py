@@ -25,7 +25,8 @@ def edited(text: str, spec: dict[str, Any]) -> str:
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    change = {"present": _present, "absent": _absent, "block": _block}[spec["verb"]]
+    verbs = {"present": _present, "absent": _absent, "block": _block, "hosts": _hosts}
+    change = verbs[spec["verb"]]
     wanted = change(lines, spec)
     return text if wanted == lines else "".join(f"{line}\n" for line in wanted)
 
@@ -55,6 +56,28 @@ def _block(lines: list[str], spec: dict[str, Any]) -> list[str]:
     if end not in lines[first:]:
         raise Refused(f"the line {begin!r} has no {end!r} after it: mend that by hand")
     return [*lines[:first], *wanted, *lines[lines.index(end, first) + 1 :]]
+
+
+def _hosts(lines: list[str], spec: dict[str, Any]) -> list[str]:
+    """Give names their address, and take them out of the lines that give them another one."""
+    address, *names = spec["text"].split()
+    done, found = [], False
+    for line in lines:
+        text, mark, comment = line.partition("#")
+        entry = text.split()
+        if entry[:2] == [address, names[0]]:
+            if not found:
+                done.append(line if entry[1:] == names else spec["text"])
+            found = True
+            continue
+        if entry and entry[0] != address and (":" in entry[0]) == (":" in address):
+            left = [each for each in entry if each not in names]
+            if len(left) == 1 < len(entry):
+                continue
+            if left != entry:
+                line = " ".join([*left, mark + comment]).rstrip()
+        done.append(line)
+    return done if found else [*done, spec["text"]]
 
 
 def probe(spec: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Line(Resource):
 
     Args:
         path: absolute path; a link is followed.
-        verb: "present", "absent" or "block".
+        verb: "present", "absent", "block", or "hosts": an entry of /etc/hosts.
         text: the line, or the lines of the block.
         match: regular expression that finds the line among the file's.
         name: of the block, which stands between two comments with it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,63 @@ def test_a_block_is_set_changed_and_removed_between_its_comments(tmp_path: Path)
     assert path.read_text() == "127.0.0.1 localhost\n::1 localhost\n"
 
 
+IPV4 = "127.0.0.1 localhost\n127.0.1.1 EC-TAA # of the box\n"
+LOCAL = f"{IPV4}::1 localhost\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "before", "after"),
+    [
+        ("10.0.0.1 hangar", LOCAL, f"{LOCAL}10.0.0.1 hangar\n"),
+        ("10.0.0.1 hangar", "", "10.0.0.1 hangar\n"),
+        ("10.0.0.1 hangar", "10.0.0.1 hangar old\n# x\n", "10.0.0.1 hangar\n# x\n"),
+        (
+            "10.0.0.1 hangar",
+            "10.0.0.9 hangar\n# 10.0.0.9 hangar\n",
+            "# 10.0.0.9 hangar\n10.0.0.1 hangar\n",
+        ),
+        ("10.0.0.1 a b", "10.0.0.9 x b\ty #b\n", "10.0.0.9 x y #b\n10.0.0.1 a b\n"),
+        ("10.0.0.1 a", "10.0.0.1 other a\n", "10.0.0.1 other a\n10.0.0.1 a\n"),
+        ("10.0.0.1 a b", "10.0.0.1 a\n10.0.0.1 a b\n", "10.0.0.1 a b\n"),
+        (
+            "fe80::1 localhost",
+            LOCAL,
+            "127.0.0.1 localhost\n127.0.1.1 EC-TAA # of the box\nfe80::1 localhost\n",
+        ),
+        ("127.0.0.1 portal", LOCAL, f"{LOCAL}127.0.0.1 portal\n"),
+    ],
+    ids=[
+        "added",
+        "to an empty file",
+        "a name too many",
+        "moved",
+        "taken out of another's line",
+        "also named by another",
+        "declared twice",
+        "of IPv6",
+        "a second line of an address",
+    ],
+)
+def test_names_have_the_address_that_is_declared_and_no_other_of_its_kind(
+    tmp_path: Path, entry: str, before: str, after: str
+) -> None:
+    path = tmp_path / "hosts"
+    path.write_text(before)
+    address, *names = entry.split()
+    resource = declared(lambda: require.host.hosts_entry(address, *names))
+    bring(replace(resource, path=str(path)))  # type: ignore[call-arg]
+    assert path.read_text() == after
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1\thangar  tower # ours\n", "10.0.0.1 hangar tower\n"])
+def test_an_entry_that_says_the_same_is_left_as_it_is_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "hosts"
+    path.write_text(text)
+    resource = declared(lambda: require.host.hosts_entry("10.0.0.1", "hangar", "tower"))
+    state = line.probe(replace(resource, path=str(path)).question())  # type: ignore[call-arg]
+    assert resource.plan(state) == NoChange()
+
+
 def test_a_block_without_its_end_is_not_guessed_at(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_text("# turnaround tower: begin\n10.0.0.1 hangar\n127.0.0.1 localhost\n")
@@ -171,6 +229,7 @@ def test_a_declaration_that_cannot_hold_is_refused(make: Callable[[], Resource],
 
 
 SPECS = [
+    {"verb": "hosts", "text": "a b #", "match": "", "name": "", "comment": ""},
     {"verb": "present", "text": "b=1", "match": r"^#?b=", "name": "", "comment": "#"},
     {"verb": "present", "text": "b=1", "match": "", "name": "", "comment": "#"},
     {"verb": "absent", "text": "", "match": "^b", "name": "", "comment": "#"},
