@@ -5,14 +5,11 @@ from __future__ import annotations
 import require
 from roles.context import Context
 
-EARLY_BIND = "net.ipv4.ip_nonlocal_bind"
-
 
 def apply(host: Context) -> None:
     """Declares the base of a host."""
     require.apt.packages(["ca-certificates", "nftables", "procps", "rsync", "sudo"])
-    require.file.link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
-    require.file.file("/etc/timezone", content="Etc/UTC\n")
+    require.host.timezone("Etc/UTC")
 
     require.file.template(
         "/etc/ssh/sshd_config.d/20-turnaround-limits.conf",
@@ -30,12 +27,9 @@ def apply(host: Context) -> None:
     # In the air the ramp is unplugged, and waiting for it would keep the tower down for two minutes.
     require.systemd.service("systemd-networkd-wait-online", enabled=False, running=None)
     # So nothing waits for an address either: what binds one must be able to before it is there.
-    require.file.file("/etc/sysctl.d/60-turnaround.conf", content=f"{EARLY_BIND} = 1\n")
-    require.command.command(
-        "addresses can be bound before they are there",
-        ["sysctl", "--quiet", "--load=/etc/sysctl.d/60-turnaround.conf"],
-        unless=f'test "$(sysctl --values {EARLY_BIND})" = 1',
-    )
+    require.sysctl.setting("net.ipv4.ip_nonlocal_bind", 1)
+    # It held this setting before. Read after the one above, it would win over another value there.
+    require.file.absent("/etc/sysctl.d/60-turnaround.conf")
 
     require.user.user("turnaround", system=True, home="/var/lib/turnaround")
     require.file.directory("/etc/turnaround", mode=0o755)

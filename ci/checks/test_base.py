@@ -20,12 +20,31 @@ def test_package_is_installed(host: Host, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ssh", "nftables", "wg-quick@wg0", "postgresql", "redis-server", "nginx"]
+    "name",
+    [
+        "ssh",
+        "nftables",
+        "wg-quick@wg0",
+        "postgresql",
+        "redis-server",
+        "nginx",
+        "turnaround-aboard-recover.timer",
+    ],
 )
 def test_service_runs_and_starts_at_boot(host: Host, name: str) -> None:
     service = host.service(name)
     assert service.is_running
     assert service.is_enabled
+
+
+def test_time_is_utc(host: Host) -> None:
+    assert host.run("readlink /etc/localtime").stdout.strip() == "/usr/share/zoneinfo/Etc/UTC"
+
+
+def test_addresses_can_be_bound_before_they_are_there(host: Host) -> None:
+    assert host.sysctl("net.ipv4.ip_nonlocal_bind") == 1
+    kept = host.run("grep -rh ip_nonlocal_bind /etc/sysctl.d").stdout.splitlines()
+    assert kept == ["net.ipv4.ip_nonlocal_bind = 1"]
 
 
 def test_nothing_is_forwarded(host: Host) -> None:
