@@ -13,6 +13,7 @@ from pathlib import Path
 from invoke import Collection, Context, task
 from invoke.exceptions import Exit
 
+from ci import reference
 from ci.bench.tasks import namespace as bench
 from ci.build_tasks import namespace as build
 from ci.lab.tasks import namespace as lab
@@ -75,6 +76,13 @@ def lint(c: Context) -> None:
 
 
 @task
+def docs(c: Context) -> None:
+    """Write docs/reference.md anew: every resource, from the docstrings."""
+    reference.PAGE.write_text(reference.page())
+    print(f"wrote {reference.PAGE.relative_to(TOP)}")
+
+
+@task
 def lock(c: Context) -> None:
     """Write requirements/*.txt anew from pyproject.toml: hashes, and no package index's address."""
     for name, target in LOCKS.items():
@@ -86,4 +94,4 @@ def lock(c: Context) -> None:
         _must(f"locking {name}", _python(*command))
 
 
-namespace = Collection(demo, test, lint, lock, lab, build, bench, secrets)
+namespace = Collection(demo, test, lint, docs, lock, lab, build, bench, secrets)
