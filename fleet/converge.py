@@ -132,15 +132,36 @@ def on_host(
     Raises:
         FleetError: the host could not be asked; off-line is `Offline`.
     """
+    return asked(
+        connection,
+        say,
+        lambda transport, progress: run(transport, declared, check=check, progress=progress),
+        diff=diff,
+    )
+
+
+def asked(
+    connection: Connection,
+    say: Say,
+    ask: Callable[[require.Transport, Callable[[Event], None]], Result],
+    *,
+    diff: bool = False,
+) -> Outcome:
+    """Asks one host something of the engine, and says what came of it and what it cost.
+
+    Args:
+        connection: the way there.
+        say: is told how it goes.
+        ask: the engine's function; gets the transport and what to call with each event.
+        diff: show unified diffs whole.
+
+    Raises:
+        FleetError: the host could not be asked; off-line is `Offline`.
+    """
     trips, traffic = connection.trips, connection.traffic_bytes
     transport = transport or SshTransport(connection)
     try:
-        result = run(
-            transport,
-            declared,
-            check=check,
-            progress=lambda event: say(_stage(event)),
-        )
+        result = ask(transport, lambda event: say(_stage(event)))
     except require.TransportError as error:
         if isinstance(error.__cause__, FleetError):
             raise error.__cause__ from None
@@ -174,11 +195,17 @@ def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
         status,
         f"{detail}; {cost['trips']} trips, {cost['bytes'] / 1000:.1f} kB, {result.seconds:.1f} s",
         remedy,
-        (*_before(result.last_run), *lines, *(f"error: {error}" for error in result.errors)),
+        (
+            *_before(result.last_run),
+            *lines,
+            *(f"note: {note}" for note in result.notes),
+            *(f"error: {error}" for error in result.errors),
+        ),
         {
             "changes": [_as_json(each) for each in result.changes],
             "unknown": [_as_json(each) for each in result.unknowns],
             "errors": list(result.errors),
+            "notes": list(result.notes),
             "resources": len(result.outcomes),
             "run": result.run,
             "last_run": asdict(result.last_run) if result.last_run else None,
@@ -196,17 +223,22 @@ def _judge(result: Result) -> tuple[Exit, str, str, str]:
         return (
             Exit.OFFLINE,
             "off-line",
-            "the link broke while the host was applying; it goes on by itself",
-            f"fab converge --target {result.host} says what became of it",
+            f"the link broke while the host was applying run {result.run}; it goes on by itself",
+            f"{_resume(result.host, result.run)} says what became of it",
         )
     if result.failed:
-        return Exit.FAILED, "failed", result.errors[0].removeprefix(f"{result.host}: "), ""
+        remedy = f"{_resume(result.host, result.held)} waits for its end" if result.held else ""
+        return Exit.FAILED, "failed", result.errors[0].removeprefix(f"{result.host}: "), remedy
     if result.check and result.differs:
         unknown = f", {len(result.unknowns)} not known" if result.unknowns else ""
         return Exit.CHANGES, "would change", touched + unknown, ""
     if result.changes:
         return Exit.DONE, "changed", touched, ""
     return Exit.DONE, "no change", resources, ""
+
+
+def _resume(host: str, run: str) -> str:
+    return f"fab resume --target {host} --run {run}"
 
 
 def _before(last: LastRun | None) -> list[str]:

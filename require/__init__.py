@@ -9,7 +9,7 @@ what a release is, or how to reach a machine: that is `fleet`. Nothing of ours i
 
 from __future__ import annotations
 
-from require import run
+from require import resume, run, undo
 from require.catalog import Catalog, declare
 from require.errors import (
     CommandFailed,
@@ -62,8 +62,10 @@ __all__ = [
     "line",
     "postgres",
     "python",
+    "resume",
     "run",
     "sysctl",
     "systemd",
+    "undo",
     "user",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 
 
-def unified(old: str, new: str, name: str) -> str:
+def unified(old: str, new: str, name: str, becomes: str = "declared") -> str:
     """Return the unified diff of two texts, "" when they are equal.
 
     Args:
         old: the text on the host, "" when there is none.
-        new: the text as declared.
+        new: the text that it becomes.
         name: path that both headers show.
+        becomes: what the second header says of the new text.
 
     Example:
         >>> print(unified("a\\n", "b\\n", "/etc/x"), end="")
@@ -26,7 +27,7 @@ def unified(old: str, new: str, name: str) -> str:
         old.splitlines(keepends=True),
         new.splitlines(keepends=True),
         f"{name} (on the host)",
-        f"{name} (declared)",
+        f"{name} ({becomes})",
     ):
         lines.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from require.catalog import Catalog
 from require.remote.wire import digest
 from require.resource import Change, NoChange, Plan, Resource, Spec, State, Unknown
+from require.secret import MASK
 
 Answer = Mapping[str, Any]
 
@@ -49,6 +52,16 @@ def questions(resources: Sequence[Resource]) -> list[Spec]:
         }
         for each in resources
     ]
+
+
+def declares(resources: Sequence[Resource]) -> str:
+    """Return a digest of all that is declared; secrets are masked first."""
+    wishes = [[each.key, each.question(), each.order()] for each in resources]
+    return hashlib.sha256(json.dumps(wishes, default=_opaque).encode()).hexdigest()
+
+
+def _opaque(value: object) -> str:
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else MASK
 
 
 def plan(resources: Sequence[Resource], answers: Sequence[Answer]) -> list[Planned]:

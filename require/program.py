@@ -45,9 +45,8 @@ sys.meta_path.insert(0, Finder())
 from require.remote import wire
 D = wire.Decoder()
 Q = D.load(R)
-if Q["mode"] == "look":
-    from require.remote import look
-    look.main(Q, sys.stdout.buffer)
+if Q["mode"] != "apply":
+    importlib.import_module("require.remote." + Q["mode"]).main(Q, sys.stdout.buffer)
 elif sys.argv[1:] == ["worker"]:
     from require.remote import worker
     worker.main(Q, D, sys.stdout.fileno())
@@ -56,19 +55,36 @@ else:
     launch.main(Q, sys.stdout.buffer, BOOT, H + B)
 """
 
-_MADE_OF = {"host": "line", "line": "file", "postgres": "apt", "sysctl": "file"}
+_MADE_OF = {
+    "host": "line",
+    "line": "file",
+    "postgres": "apt",
+    "sysctl": "file",
+    "undo": "file",
+}
 _CORE_LOOK = ("wire", "look", "probing", "journal", "lock", "pending", "private", "shell")
-_CORE_APPLY = ("wire", "launch", "worker", "probing", "journal", "lock", "pending", "private")
+_CORE_APPLY = (
+    "wire",
+    "launch",
+    "worker",
+    "probing",
+    "journal",
+    "kept",
+    "lock",
+    "pending",
+    "private",
+)
 
 
-def look_payload(nouns: Iterable[str], request: Mapping[str, Any]) -> bytes:
+def look_payload(nouns: Iterable[str], request: Mapping[str, Any], mode: str = "look") -> bytes:
     """Return what goes to a host that is to be looked at.
 
     Args:
         nouns: nouns of the resources.
-        request: "state_dir", "total_s", "resources".
+        request: "state_dir", "total_s", "resources", and what the mode needs.
+        mode: the module whose `main` answers: look, collect or undo.
     """
-    return _payload(_look_sources(tuple(sorted(set(nouns)))), {"mode": "look", **request})
+    return _payload(_look_sources(tuple(sorted(set(nouns))), mode), {"mode": mode, **request})
 
 
 def apply_payload(nouns: Iterable[str], request: Mapping[str, Any]) -> bytes:
@@ -118,10 +134,10 @@ def _source(module: str) -> str:
 
 
 @lru_cache
-def _look_sources(nouns: tuple[str, ...]) -> str:
-    modules = {*_CORE_LOOK, *nouns, *_with(nouns)}
-    roots = [("look", "main"), ("wire", "Decoder")]
-    roots += [(noun, name) for noun in nouns for name in ("probe", "prefetch")]
+def _look_sources(nouns: tuple[str, ...], mode: str) -> str:
+    modules = {*_CORE_LOOK, mode, *nouns, *_with((*nouns, mode))}
+    roots = [(mode, "main"), ("wire", "Decoder")]
+    roots += [(noun, name) for noun in (*nouns, mode) for name in ("probe", "prefetch")]
     return _assign({module: _source(module) for module in modules}, roots)
 
 

@@ -18,13 +18,13 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Where:
-    """The file and line of a declaration."""
+    """The file and line of a declaration; without a line, what else it comes from."""
 
     file: str = "?"
     line: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,12 @@ class Result:
         handlers: one per handler that ran, would run, or failed.
         errors: what is wrong, each a sentence that names the resource and the remedy; empty when
             the host is as declared (or, with `check`, when everything could be looked at).
+        notes: what is to be known and is no error, each a sentence.
         run: id of the run on the host, "" when nothing was applied.
         last_run: what the host's journal said before this converge, None on a fresh host.
-        link_lost: the link broke while the host applied; it goes on there, and the next converge
-            sees what became of it.
+        held: id of the run that holds the host's lock, "" when that kept us from nothing.
+        link_lost: the link broke while the host applied, and it could not be reached again; it goes
+            on there, and what became of it can be collected by the run's id.
         trips: calls of the transport.
         bytes_sent, bytes_received: both ways, before the transport's own framing.
         seconds: from the first call to the end.
@@ -80,8 +82,10 @@ class Result:
     outcomes: tuple[Outcome, ...]
     handlers: tuple[Outcome, ...] = ()
     errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     run: str = ""
     last_run: LastRun | None = None
+    held: str = ""
     link_lost: bool = False
     trips: int = 0
     bytes_sent: int = 0
@@ -125,7 +129,7 @@ class Event:
 
     Args:
         host: name of the host.
-        stage: "probe", "plan", "apply", "handlers", "verify" or "done".
+        stage: "probe", "plan", "apply", "handlers", "verify", "reconnect" or "done".
         done: steps that are over.
         total: steps of this stage.
         key: what it is at, "" when nothing in particular.

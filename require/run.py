@@ -2,7 +2,8 @@
 
 A host that is as declared costs one trip. One that is not costs two, however many resources differ.
 A third is made only when applying changed something that had been as declared, for instance when a
-package starts a service that is declared stopped.
+package starts a service that is declared stopped. When the link breaks while the host applies, the
+host is called again, and says what became of that very run.
 """
 
 from __future__ import annotations
@@ -11,24 +12,34 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from require import program
 from require.catalog import Catalog
-from require.errors import CommandFailed, DeadlinePassed, LinkLost, ProtocolError, Unreachable
-from require.planning import Planned, apply_request, plan, questions
+from require.errors import (
+    CommandFailed,
+    DeadlinePassed,
+    LinkLost,
+    ProtocolError,
+    TransportError,
+    Unreachable,
+)
+from require.ledger import Ledger, says
+from require.planning import Planned, apply_request, declares, plan, questions
 from require.remote.wire import Reader
-from require.resource import Change, NoChange, Unknown
-from require.result import Event, LastRun, Outcome, Progress, Result, Status
-from require.secret import Secret, mask
+from require.resource import NoChange
+from require.result import Event, LastRun, Progress, Result
 from require.transport import CountingTransport, Transport
 
 STATE_DIR = "/var/lib/turnaround"
 LOOK_S = 90.0
 LOCK_S = 3600
+REACH_S = 120.0
+"""How long a host is called again after the link to it broke while it applied."""
+BEGIN_S = 5.0
+_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 def new_run_id() -> str:
@@ -52,6 +63,7 @@ def converge(
     state_dir: str = STATE_DIR,
     run_id: Callable[[], str] = new_run_id,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
     """Make a host what its catalog says, or with `check` tell what that would change.
 
@@ -65,10 +77,12 @@ def converge(
         state_dir: absolute path on the host of journal, lock and markers.
         run_id: makes a new run id; one id is never applied twice.
         clock: seconds that only go forward.
+        sleep: waits for seconds.
 
     Returns:
-        The result; faults of single resources are in its `errors`. A link that breaks while the
-        host applies is `link_lost`: the host goes on, and the next converge sees how it ended.
+        The result; faults of single resources are in its `errors`. When the link breaks while the
+        host applies and it cannot be reached again within `REACH_S`, that is `link_lost`: the host
+        goes on, and `require.resume` collects how it ended.
 
     Raises:
         DeclarationError: the catalog has a circle or a need that is not declared.
@@ -80,83 +94,112 @@ def converge(
         >>> result.differs, result.trips
         (False, 1)
     """
-    session = _Session(
-        CountingTransport(transport),
-        catalog,
-        host or transport.host,
-        progress or (lambda event: None),
-        operator or operator_name(),
-        state_dir,
-        run_id,
-        clock,
-    )
-    return session.converge(check)
+    session = Session(transport, catalog, host, progress, operator, state_dir, run_id, clock, sleep)
+    reply = session.look()
+    session.go(reply["answers"], reply["pending"], reply["lock"], check)
+    return session.result(check)
 
 
-class _Session:
-    """The state of one converge."""
+class Session:
+    """The state of one converge, or of what else is done with a host's runs.
+
+    Args: as for `converge`.
+    """
 
     def __init__(
         self,
-        transport: CountingTransport,
+        transport: Transport,
         catalog: Catalog,
-        host: str,
-        progress: Progress,
-        operator: str,
-        state_dir: str,
-        run_id: Callable[[], str],
-        clock: Callable[[], float],
+        host: str = "",
+        progress: Progress | None = None,
+        operator: str = "",
+        state_dir: str = STATE_DIR,
+        run_id: Callable[[], str] = new_run_id,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.transport, self.catalog, self.host = transport, catalog, host
-        self.progress, self.operator, self.state_dir = progress, operator, state_dir
-        self.run_id, self.clock = run_id, clock
+        self.transport = CountingTransport(transport)
+        self.host = host or transport.host
+        self.progress = progress or (lambda event: None)
+        self.operator = operator or operator_name()
+        self.state_dir, self.run_id, self.clock, self.sleep = state_dir, run_id, clock, sleep
         self.began = clock()
-        self.resources = catalog.ordered()
-        self.nouns = {each.noun for each in self.resources}
-        self.secrets = list(_secrets(catalog))
-        self.outcomes: dict[str, Outcome] = {}
-        self.handlers: dict[str, Outcome] = {}
-        self.errors: list[str] = []
         self.last_run: LastRun | None = None
         self.run = ""
         self.link_lost = False
+        self.declare(catalog)
 
-    def converge(self, check: bool) -> Result:
-        reply = self._look()
-        planned = plan(self.resources, reply["answers"])
-        waiting: list[str] = reply["pending"]
-        for each in planned:
-            self._note(each)
-        steps = frozenset(each.resource.key for each in planned if each.step)
-        self._tell("plan", len(steps), len(planned))
-        if check:
-            self._note_handlers(planned, waiting)
-        elif (steps or waiting) and reply["lock"] is not None:
-            self.errors.append(self._held(reply["lock"]))
-        elif steps or waiting:
-            self._apply(planned, steps)
-        self._tell("done", len(planned), len(planned))
-        return self._result(check)
+    def declare(self, catalog: Catalog) -> None:
+        """Begin with what a catalog declares."""
+        self.catalog = catalog
+        self.resources = catalog.ordered()
+        self.nouns = {each.noun for each in self.resources}
+        self.ledger = Ledger(catalog)
 
-    def _look(self) -> Mapping[str, Any]:
+    def look(self, mode: str = "look") -> Mapping[str, Any]:
+        """Make the first trip: everything is looked at.
+
+        Args:
+            mode: see `program.look_payload`.
+        """
         self._tell("probe", 0, len(self.resources))
-        request = {
-            "state_dir": self.state_dir,
-            "total_s": LOOK_S,
-            "resources": questions(self.resources),
-        }
-        reply = self._call(program.look_payload(self.nouns, request), LOOK_S + 30)
+        reply = self._call(self._question(mode), LOOK_S + 30)
         if reply["last_run"] is not None:
             last = reply["last_run"]
             self.last_run = LastRun(**(last | {"failed": tuple(last["failed"])}))
         return reply
 
+    def collect(self, run: str, begin_s: float = 0) -> Mapping[str, Any]:
+        """Ask what became of a run, and look at everything once it has ended.
+
+        Args:
+            run: its id; "" is the newest.
+            begin_s: seconds that it may still take to begin.
+        """
+        question = self._question("collect", run=run, begin_s=begin_s)
+        return self._call(question, LOCK_S + LOOK_S + 60)
+
+    def _question(self, mode: str, **more: Any) -> bytes:
+        asked = questions(self.resources)
+        request = {"state_dir": self.state_dir, "total_s": LOOK_S, "resources": asked, **more}
+        return program.look_payload(self.nouns, request, mode)
+
+    def go(
+        self,
+        answers: Sequence[Mapping[str, Any]],
+        waiting: Sequence[str],
+        lock: Mapping[str, Any] | None,
+        check: bool,
+    ) -> None:
+        """Plan from what was seen, and apply.
+
+        Args:
+            answers: one per resource.
+            waiting: keys of the handlers that an earlier run left.
+            lock: who changes the host, or None.
+            check: apply nothing.
+        """
+        planned = plan(self.resources, answers)
+        for each in planned:
+            self.ledger.planned(each)
+        steps = frozenset(each.resource.key for each in planned if each.step)
+        self._tell("plan", len(steps), len(planned))
+        if check:
+            self.ledger.would_handle(planned, waiting)
+        elif (steps or waiting) and lock is not None:
+            self.ledger.lock_of(lock)
+        elif steps or waiting:
+            self._apply(planned, steps)
+        self._tell("done", len(planned), len(planned))
+
     def _apply(
         self, planned: Sequence[Planned], steps: frozenset[str], again: bool = False
     ) -> None:
-        self.run = self.run_id()
+        mends, self.run = self.run, self.run_id()
         request = apply_request(self.catalog, planned, steps) | {
             "run": self.run,
+            "mends": mends,
+            "declares": declares(self.resources),
             "operator": self.operator,
             "state_dir": self.state_dir,
             "expires_s": LOCK_S,
@@ -169,27 +212,80 @@ class _Session:
         except Unreachable as error:
             if not again:
                 raise  # nothing ran, so this is a host that is off-line
-            self.errors.append(
+            self.ledger.errors.append(
                 f"applying disturbed what had been as declared ({', '.join(sorted(steps))}), and "
                 f"mending it could not begin: {error.reason}; converge again"
             )
-            return
-        except (LinkLost, DeadlinePassed, ProtocolError, CommandFailed) as error:
+        except LinkLost as error:
+            self._after_loss(steps, error.reason, again)
+        except (DeadlinePassed, ProtocolError, CommandFailed) as error:
             self.link_lost = True
             self._lost(steps, error.reason)
-            return
-        if "locked" in reply:
-            self.errors.append(self._held(reply["locked"]))
-            return
-        if "died" in reply:
-            self._lost(steps, self._mask(reply["died"]))
-            return
-        for key, result in reply["results"].items():
-            self._set(key, result["status"], reason=self._mask(result.get("reason", "")))
-        for key, ran in reply["handlers"].items():
-            reason = self._mask(ran.get("reason", ""))
-            self.handlers[key] = Outcome(key, ran["status"], reason=reason)
-        self._verify(plan(self.resources, reply["answers"]), reply["results"], again)
+        else:
+            if "locked" in reply:
+                self.ledger.lock_of(reply["locked"])
+            elif "died" in reply:
+                self._lost(steps, self.ledger.mask(reply["died"]))
+            else:
+                self.ended(reply, reply["answers"], again)
+
+    def _after_loss(self, steps: frozenset[str], reason: str, again: bool) -> None:
+        """Call the host again, and go on from what it says of this run."""
+        reply = self.reach(self.run)
+        if reply is None:
+            self.link_lost = True
+            self._lost(steps, reason)
+        elif reply["collected"] is None:
+            self.ledger.unseen(steps, "the run had not begun")
+            self.ledger.errors.append(
+                f"the link broke before the run {self.run} had begun on the host, so nothing was "
+                "applied: converge again"
+            )
+        elif not reply["collected"]["finished"]:
+            self.cut_short(reply["collected"])
+        else:
+            self.ended(reply["collected"], reply["answers"], again)
+
+    def reach(self, run: str) -> Mapping[str, Any] | None:
+        """Call a host whose link broke again, and collect a run.
+
+        Returns:
+            As `collect`; None when it cannot be reached for `REACH_S`.
+        """
+        end = self.clock() + LOCK_S
+        lost, tries = self.clock(), 0
+        while True:
+            self._tell("reconnect", 0, 0)
+            self.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+            try:
+                return self.collect(run, BEGIN_S)
+            except LinkLost:
+                lost = self.clock()  # it was there, and the run goes on
+            except TransportError:
+                pass  # as the link is down: told when the time is over
+            tries += 1
+            if self.clock() > min(lost + REACH_S, end):
+                return None
+
+    def ended(
+        self,
+        reply: Mapping[str, Any],
+        answers: Sequence[Mapping[str, Any]] | None,
+        again: bool = False,
+    ) -> None:
+        """Note how a run ended, and compare what is there now.
+
+        Args:
+            reply: "results" and "handlers" by key; "steps" when it comes from the journal.
+            answers: one per resource; None when these are not what the run was about.
+            again: what was disturbed gets no further trip.
+        """
+        self.ledger.applied(reply)
+        unnoted = [key for key in reply.get("steps", ()) if key not in reply["results"]]
+        self.ledger.unseen(unnoted, "its end could not be noted on the host")
+        self.ledger.errors += [f"{key}: its end could not be noted on the host" for key in unnoted]
+        if answers is not None:
+            self._verify(plan(self.resources, answers), reply["results"], again)
 
     def _verify(self, planned: Sequence[Planned], results: Mapping[str, Any], again: bool) -> None:
         """Compare what is there now; what an applied step disturbed gets one more trip.
@@ -200,19 +296,36 @@ class _Session:
         disturbed = []
         for each in planned:
             key = each.resource.key
-            status = self.outcomes[key].status
+            status = self.ledger.outcomes[key].status
             if isinstance(each.plan, NoChange) or status not in ("ok", "changed"):
                 continue
             if key in results:
-                self._set(key, "failed", reason=f"it was applied, and still: {_says(each)}")
+                self.ledger.set(key, "failed", f"it was applied, and still: {says(each)}")
             elif each.step and not again:
                 disturbed.append(each)
-                self._note(each)
+                self.ledger.planned(each)
             else:
                 was = "as declared" if status == "ok" else "applied"
-                self._set(key, "failed", reason=f"it was {was}, and now: {_says(each)}")
+                self.ledger.set(key, "failed", f"it was {was}, and now: {says(each)}")
         if disturbed:
             self._apply(planned, frozenset(each.resource.key for each in disturbed), again=True)
+
+    def cut_short(self, told: Mapping[str, Any]) -> None:
+        """Note how far a run came that never came to its end."""
+        self.ledger.applied(told)
+        unended = [key for key in told["steps"] if key not in told["results"]]
+        self.ledger.unseen(unended, "the run was cut short before its end was noted")
+        at = f", at {told['now']}" if told["now"] else ""
+        self.ledger.errors.append(
+            f"the run {told['run']} was cut short on the host{at}: converge again to finish"
+        )
+
+    def _lost(self, steps: frozenset[str], reason: str) -> None:
+        self.ledger.unseen(steps, "the run's end was not seen")
+        self.ledger.errors.append(
+            f"the end of run {self.run} was not seen: {reason}. What it began goes on or has ended "
+            "on the host; resume that run to see, or converge again to see and to finish"
+        )
 
     def _call(self, payload: bytes, timeout_s: float) -> Mapping[str, Any]:
         reader = Reader()
@@ -246,100 +359,22 @@ class _Session:
     def _tell(self, stage: str, done: int, total: int, key: str = "", status: str = "") -> None:
         self.progress(Event(self.host, stage, done, total, key, status))
 
-    def _note(self, each: Planned) -> None:
-        """Note what a plan says of a resource."""
-        resource, found = each.resource, each.plan
-        status: Status = "ok"
-        summary = diff = reason = ""
-        if isinstance(found, Change):
-            status, summary, diff = "would change", self._mask(found.summary), found.diff
-        elif isinstance(found, Unknown):
-            status, reason = "unknown", self._mask(found.reason)
-            if found.blocked:
-                self.errors.append(f"{resource.key} ({resource.where}): {reason}")
-        self.outcomes[resource.key] = Outcome(
-            resource.key,
-            status,
-            summary,
-            self._mask(diff),
-            reason,
-            resource.role,
-            str(resource.where),
-        )
-
-    def _note_handlers(self, planned: Sequence[Planned], waiting: Sequence[str]) -> None:
-        for key in waiting:
-            summary = "an interrupted run left it to be done"
-            self.handlers[key] = Outcome(key, "would change", summary)
-        for each in planned:
-            for handler in each.resource.notify if isinstance(each.plan, Change) else ():
-                summary = f"after {each.resource.key}"
-                self.handlers.setdefault(handler.key, Outcome(handler.key, "would change", summary))
-
-    def _set(self, key: str, status: Status, reason: str = "") -> None:
-        former = self.outcomes[key]
-        kept = status != "ok"
-        summary = former.summary
-        if status == "changed" and former.status == "unknown":
-            summary = "made as declared, now that it could be known"
-        self.outcomes[key] = Outcome(
-            key,
-            status,
-            summary if kept else "",
-            former.diff if kept else "",
-            reason,
-            former.role,
-            former.where,
-        )
-
-    def _held(self, holder: Mapping[str, Any]) -> str:
-        return (
-            f"the host is being changed by {holder.get('owner', 'someone')} (run "
-            f"{holder.get('run', '?')}, since {holder.get('at', '?')}, at most until "
-            f"{holder.get('expires', '?')}): wait for its end and converge again"
-        )
-
-    def _lost(self, steps: frozenset[str], reason: str) -> None:
-        for key in steps:
-            self._set(key, "unknown", reason="the run's end was not seen")
-        self.errors.append(
-            f"the end of run {self.run} was not seen: {reason}. What it began goes on or has ended "
-            "on the host; converge again to see and to finish"
-        )
-
-    def _mask(self, text: str) -> str:
-        return mask(text, self.secrets)
-
-    def _result(self, check: bool) -> Result:
-        for each in (*self.outcomes.values(), *self.handlers.values()):
-            if each.status in ("failed", "skipped"):
-                place = f" ({each.where})" if each.where else ""
-                self.errors.append(f"{each.key}{place}: {each.reason}")
+    def result(self, check: bool) -> Result:
+        """Return what came of it."""
+        self.ledger.close()
         return Result(
             host=self.host,
             check=check,
-            outcomes=tuple(self.outcomes[each.key] for each in self.resources),
-            handlers=tuple(self.handlers.values()),
-            errors=tuple(self.errors),
+            outcomes=tuple(self.ledger.outcomes.values()),
+            handlers=tuple(self.ledger.handlers.values()),
+            errors=tuple(self.ledger.errors),
+            notes=tuple(self.ledger.notes),
             run=self.run,
             last_run=self.last_run,
+            held=self.ledger.held,
             link_lost=self.link_lost,
             trips=self.transport.trips,
             bytes_sent=self.transport.bytes_sent,
             bytes_received=self.transport.bytes_received,
             seconds=self.clock() - self.began,
         )
-
-
-def _says(each: Planned) -> str:
-    if isinstance(each.plan, Change):
-        return each.plan.summary
-    return each.plan.reason if isinstance(each.plan, Unknown) else "as declared"
-
-
-def _secrets(catalog: Catalog) -> Iterator[Secret]:
-    for resource in catalog:
-        for field in fields(resource):
-            value = getattr(resource, field.name)
-            several = value if isinstance(value, tuple) else (value,)
-            yield from (each for each in several if isinstance(each, Secret))

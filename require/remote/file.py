@@ -11,10 +11,12 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
+from require.remote import kept
 from require.remote.shell import Refused, run
 
 MAX_TEXT = 64 * 1024
 MAX_HASHED = 256 * 1024 * 1024
+_WHOLE = {"sha": "", "text": False}
 
 
 def probe(spec: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +124,7 @@ def _file(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) ->
     if state["kind"] == "directory":
         raise Refused("a directory is in the way")
     if state["kind"] == "file" and state["sha"] == spec["sha"]:
+        _keep(spec, place, name, _declared(spec))
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
         _attributes(handle, spec["mode"], owner, group)
         return
@@ -138,9 +141,11 @@ def _file(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) ->
         while content:
             content = content[os.write(handle, content) :]
         _attributes(handle, spec["mode"], owner, group)
-        _validate(spec, os.path.join(os.path.dirname(spec["path"]), beside))
+        path = os.path.join(os.path.dirname(spec["path"]), beside)
+        _validate(spec, path)
         if probe(spec) != state:
             raise Refused("it changed while its new content was written: converge again")
+        _keep(spec, place, name, probe({**_WHOLE, "path": path}))
         os.replace(beside, name, src_dir_fd=place, dst_dir_fd=place)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -163,10 +168,16 @@ def _validate(spec: dict[str, Any], path: str) -> None:
 
 def _directory(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
     owner, group = _ids(spec)
-    if state["kind"] == "absent":
-        os.mkdir(name, 0o700, dir_fd=place)
-    elif state["kind"] != "directory":
+    if state["kind"] not in ("absent", "directory"):
         raise Refused(f"a {state['kind']} is in the way")
+    if state["kind"] == "absent":
+        over = os.fstat(place)
+        gid = over.st_gid if over.st_mode & stat.S_ISGID else os.getegid()
+        born = {"owner": _user_name(os.geteuid()), "group": _group_name(gid)}
+        _keep(spec, place, name, {"kind": "directory", **born, **_declared(spec)})
+        os.mkdir(name, 0o700, dir_fd=place)
+    else:
+        _keep(spec, place, name, _declared(spec))
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     _attributes(os.open(name, flags, dir_fd=place), spec["mode"], owner, group)
 
@@ -176,18 +187,41 @@ def _link(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) ->
         raise Refused("a directory is in the way")
     beside = _beside(place, name)
     os.symlink(spec["target"], beside, dir_fd=place)
+    _keep(spec, place, name, {"kind": "link", "target": spec["target"]})
     os.replace(beside, name, src_dir_fd=place, dst_dir_fd=place)
 
 
 def _absent(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
-    if state["kind"] != "directory":
-        if state["kind"] != "absent":
-            os.unlink(name, dir_fd=place)
+    gone = {"kind": "absent"}
+    if state["kind"] == "absent":
         return
-    try:
-        os.rmdir(name, dir_fd=place)
-    except OSError:
-        raise Refused("the directory is not empty: only an empty one is removed") from None
+    if state["kind"] != "directory":
+        _keep(spec, place, name, gone)
+        os.unlink(name, dir_fd=place)
+        return
+    if os.listdir(spec["path"]):
+        raise Refused("the directory is not empty: only an empty one is removed")
+    _keep(spec, place, name, gone)
+    os.rmdir(name, dir_fd=place)
+
+
+def _keep(spec: dict[str, Any], place: int, name: str, made: dict[str, Any]) -> None:
+    """Keep what is at the path: now, at the last moment before it is changed.
+
+    Args:
+        spec: what is declared.
+        place, name: where it is.
+        made: what will be there; where only attributes change, those.
+    """
+    was = probe({**_WHOLE, "path": spec["path"]})
+    made = made if "kind" in made else was | made
+    kept.keep(place, name, spec["path"], was, made, spec.get("secret", False))
+
+
+def _declared(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that are declared."""
+    names = ("mode", "owner", "group")
+    return {name: spec[name] for name in names if spec[name] is not None}
 
 
 def _beside(place: int, name: str) -> str:
@@ -216,13 +250,18 @@ def _ids(spec: dict[str, Any]) -> tuple[int, int]:
     """Return the numbers of owner and group, -1 for one that is left."""
     owner, group = spec["owner"], spec["group"]
     try:
-        uid = -1 if owner is None else pwd.getpwnam(owner).pw_uid
+        uid = -1 if owner is None else _number(owner) or pwd.getpwnam(owner).pw_uid
     except KeyError:
         raise Refused(f"there is no user {owner}: declare require.user.user({owner!r})") from None
     try:
-        return uid, -1 if group is None else grp.getgrnam(group).gr_gid
+        return uid, -1 if group is None else _number(group) or grp.getgrnam(group).gr_gid
     except KeyError:
         raise Refused(f"there is no group {group}: declare require.user.group({group!r})") from None
+
+
+def _number(name: str) -> int:
+    """Return the number that stands for an account without a name, else 0: that one has a name."""
+    return int(name) if name.isdecimal() else 0
 
 
 def _kind(mode: int) -> str:

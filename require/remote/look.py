@@ -14,8 +14,14 @@ def main(request: dict[str, Any], out: Any) -> None:
         request: "state_dir", "resources" (questions), "total_s".
         out: binary file for the frames.
     """
+    out.write(wire.MAGIC + wire.frame(b"R", seen(request)))
+    out.flush()
+
+
+def seen(request: dict[str, Any]) -> dict[str, Any]:
+    """Look, and return what was seen."""
     runs = f"{request['state_dir']}/runs"
-    reply = {
+    return {
         "answers": probing.look(request["resources"], request["total_s"]),
         "pending": [
             handler["key"] for handler in pending.waiting(f"{request['state_dir']}/pending")
@@ -23,5 +29,3 @@ def main(request: dict[str, Any], out: Any) -> None:
         "last_run": journal.last(runs),
         "lock": lock.holder(runs),
     }
-    out.write(wire.MAGIC + wire.frame(b"R", reply))
-    out.flush()

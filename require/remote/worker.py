@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from require.remote import lock, pending, private, probing, wire
+from require.remote import kept, lock, pending, private, probing, wire
 from require.remote.journal import Journal
 from require.remote.shell import Refused
 
@@ -62,11 +62,13 @@ def _locked(request: dict[str, Any], decoder: wire.Decoder, tell: Tell) -> dict[
     try:
         journal = Journal(runs, request["run"])
         steps = [each["key"] for each in request["resources"] if "order" in each]
-        journal.write("start", operator=request["operator"], at=holder["at"], steps=steps)
+        more = {each: request[each] for each in ("operator", "declares", "mends")}
+        journal.write("start", at=holder["at"], steps=steps, **more)
         for each in request["resources"]:
             if each["key"] in made and "order" in each:
                 each["expect"] = None
-        run = Run(request, decoder, journal, tell)
+        keeper = kept.Keeper(runs, request["run"], journal)
+        run = Run(request, decoder, journal, keeper, tell)
         run.steps()
         run.handlers()
         tell(b"P", {"stage": "verify"})
@@ -84,13 +86,20 @@ class Run:
         request: what is to be done.
         decoder: masks secrets in what is said and written.
         journal: where it is noted.
+        keeper: keeps what is replaced.
         tell: sends progress.
     """
 
     def __init__(
-        self, request: dict[str, Any], decoder: wire.Decoder, journal: Journal, tell: Tell
+        self,
+        request: dict[str, Any],
+        decoder: wire.Decoder,
+        journal: Journal,
+        keeper: kept.Keeper,
+        tell: Tell,
     ) -> None:
         self.request, self.decoder, self.journal, self.tell = request, decoder, journal, tell
+        self.keeper = keeper
         self.markers = private.folder(f"{request['state_dir']}/pending")
         self.results: dict[str, dict[str, Any]] = {}
         self.ran: dict[str, dict[str, Any]] = {}
@@ -134,9 +143,11 @@ class Run:
         module = importlib.import_module(f"require.remote.{step['noun']}")
         state = self._compare(step, at_first)
         self.journal.write("begin", key=step["key"])
-        marked = self._mark(step)
+        handlers = [self.request["handlers"][key] for key in step["notify"]]
+        marked = self._mark(handlers)
         try:
-            module.apply({**step["spec"], **step["order"]}, state)
+            with self.keeper.step(step["key"], handlers):
+                module.apply({**step["spec"], **step["order"]}, state)
         except Refused:
             self._unmark(marked)
             raise
@@ -192,11 +203,11 @@ class Run:
         self._applied.add(step["key"])
         self._wide = self._wide or step["wide"]
 
-    def _mark(self, step: Step) -> list[dict[str, Any]]:
+    def _mark(self, handlers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Set the markers of what a step notifies, all or none; return those that are new."""
         new: list[dict[str, Any]] = []
         try:
-            for handler in (self.request["handlers"][key] for key in step["notify"]):
+            for handler in handlers:
                 if pending.mark(self.markers, handler, self._run_id):
                     new.append(handler)
         except OSError:

@@ -270,12 +270,21 @@ def test_a_link_that_broke_while_the_host_applied_is_off_line_and_not_failed() -
     def engine(transport: require.Transport, *_: Any, **__: Any) -> Result:
         with pytest.raises(require.LinkLost):
             transport.call("apply", b"", timeout_s=1)
-        return Result("EC-TAA", False, (OK,), link_lost=True, errors=("the end was not seen",))
+        return Result(
+            "EC-TAA", False, (OK,), link_lost=True, errors=("the end was not seen",), run="r7"
+        )
 
     line = Line(LinkLost("EC-TAA: cut"))
     outcome = on_host(line, require.Catalog(), lambda text: None, run=engine)  # type: ignore[arg-type]
     assert outcome.code == Exit.OFFLINE
     assert "goes on by itself" in outcome.detail
+    assert outcome.remedy.startswith("fab resume --target EC-TAA --run r7 ")
+
+
+def test_a_host_that_another_run_changes_says_how_to_see_its_end() -> None:
+    outcome = converge(Result("EC-TAA", False, (OK,), errors=("it is being changed",), held="r6"))
+    assert outcome.code == Exit.FAILED
+    assert outcome.remedy == "fab resume --target EC-TAA --run r6 waits for its end"
 
 
 def test_progress_is_said_in_a_line() -> None:

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import require
-from require import (
-    LocalTransport,
-)
+from require import LinkLost, LocalTransport, Unreachable
 from require.catalog import Catalog
 from require.result import Result
 from require.transport import OnOutput
@@ -39,6 +37,16 @@ class Host:
         return require.run.converge(
             transport, catalog, check, state_dir=str(self.state), operator="ops@desk", **more
         )
+
+    def undo(self, check: bool = False, transport: Any = None, **more: Any) -> Result:
+        transport = transport or LocalTransport("EC-TAA")
+        return require.undo.undo(
+            transport, check, state_dir=str(self.state), operator="ops@desk", **more
+        )
+
+    def resume(self, catalog: Catalog, run: str = "", transport: Any = None, **more: Any) -> Result:
+        transport = transport or LocalTransport("EC-TAA")
+        return require.resume.resume(transport, catalog, run, state_dir=str(self.state), **more)
 
     def journal(self, run: str) -> list[dict[str, Any]]:
         lines = (self.state / "runs" / run / "journal.jsonl").read_text().splitlines()
@@ -74,6 +82,48 @@ class Meddling:
         if self.calls == 2:
             self.meddle()
         return self.inner.call(command, payload, timeout_s=timeout_s, on_output=on_output)
+
+
+class Cut:
+    """A link that breaks as soon as the run says something, and is down for some calls.
+
+    Args:
+        down: how many calls find nobody after it broke.
+        at: which call it breaks in.
+    """
+
+    def __init__(self, down: int, at: int = 2) -> None:
+        self.inner, self.down, self.at, self.calls = LocalTransport("EC-TAA"), down, at, 0
+
+    @property
+    def host(self) -> str:
+        return self.inner.host
+
+    def call(
+        self, command: str, payload: bytes, *, timeout_s: float, on_output: OnOutput | None = None
+    ) -> bytes:
+        self.calls += 1
+        if self.at < self.calls <= self.at + self.down:
+            raise Unreachable(self.host, "no route")
+
+        def breaks(piece: bytes) -> None:
+            raise LinkLost(self.host, "the link was cut")
+
+        heard = breaks if self.calls == self.at else on_output
+        return self.inner.call(command, payload, timeout_s=timeout_s, on_output=heard)
+
+
+class Clock:
+    """Seconds that pass only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def statuses(result: Result) -> dict[str, str]:

@@ -13,17 +13,16 @@ import require
 from require import (
     CommandFailed,
     FakeTransport,
-    LinkLost,
     LocalTransport,
     Secret,
 )
 from require.remote.wire import MAGIC, frame
-from require.result import Event
 from require.secret import MASK
-from tests.require.host import Host, Meddling, note
+from tests.require.host import Clock, Cut, Host, Meddling, note
 
 
-def test_a_link_that_drops_does_not_leave_half_a_host(host: Host) -> None:
+def gated(host: Host) -> require.Catalog:
+    """A command that waits at a gate, then a file with a handler."""
     os.mkfifo(host.path("gate"))
     with require.declare() as catalog:
         require.command.command(
@@ -34,23 +33,30 @@ def test_a_link_that_drops_does_not_leave_half_a_host(host: Host) -> None:
         require.file.file(
             host.path("after"), content="", owner=None, notify=[note(host, "restarts")]
         )
+    return catalog
 
-    def cut(event: Event) -> None:
-        if event.stage == "apply":
-            raise LinkLost("EC-TAA", "the link was cut")
 
-    lost = host.converge(catalog, progress=cut)
+def open_gate(host: Host) -> None:
+    with open(host.path("gate"), "w"):
+        pass
+
+
+def test_a_link_that_drops_does_not_leave_half_a_host(host: Host) -> None:
+    catalog, clock = gated(host), Clock()
+    lost = host.converge(catalog, transport=Cut(down=99), clock=clock, sleep=clock.sleep)
     assert lost.link_lost
+    assert clock.now < 150, "the host is not called for ever"
+    assert f"the end of run {lost.run} was not seen" in lost.errors[0]
     assert "converge again to see and to finish" in lost.errors[0]
     assert {each.status for each in lost.outcomes} == {"unknown"}
 
     meanwhile = host.converge(catalog)
     assert "being changed by ops@desk" in meanwhile.errors[0]
+    assert meanwhile.held == lost.run
     assert meanwhile.last_run is not None
     assert meanwhile.last_run.running
 
-    with open(host.path("gate"), "w"):
-        pass
+    open_gate(host)
     host.wait_for_the_run()
     result = host.converge(catalog)
     assert result.trips == 1
@@ -99,6 +105,7 @@ def test_the_journal_is_private_and_tells_each_step(host: Host) -> None:
     assert events == [
         ("start", None, None),
         ("begin", key, None),
+        ("kept", key, None),
         ("end", key, "changed"),
         ("finish", None, None),
     ]

@@ -81,6 +81,15 @@ def test_an_owner_that_is_not_declared_is_kept_when_the_content_changes(tmp_path
     assert (tmp_path / "mo td").stat().st_uid == 12345
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_number_stands_for_an_account_without_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "mo td"
+    spec = {"path": str(path), "sha": "", "text": False, "kind": "file", "content": b"x"}
+    spec |= {"validate": [], "secret": False, "mode": 0o600, "owner": "12345", "group": "54321"}
+    file.apply(spec, {"kind": "absent"})
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
+
+
 def test_text_comes_back_only_where_it_differs_and_is_small(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("old")

@@ -8,13 +8,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 import require
 from require import program
-from require.remote import look, pending, systemd, worker
+from require.remote import pending, systemd, worker
 from require.remote.journal import Journal
 from require.remote.wire import Decoder
 from require.resource import Unknown
@@ -35,8 +36,8 @@ class Here:
         decoder = Decoder()
         request = decoder.load(json.dumps(program.read(payload)))
         answer = io.BytesIO()
-        if request["mode"] == "look":
-            look.main(request, answer)
+        if request["mode"] != "apply":
+            import_module(f"require.remote.{request['mode']}").main(request, answer)
         else:
             reading, writing = os.pipe()
             worker.main(request, decoder, writing)

@@ -1,0 +1,129 @@
+"""What a run replaces, kept in its folder so that `undo` can put it back.
+
+Before the noun `file` changes anything at a path, the run's journal has a line
+{"event": "kept", "key", "path", "was", "made", "copy", "secret", "notify"}: what was there and what
+will be, as `file.probe` tells it, and the name of the former content beside the journal. The content
+comes first, then the line, then the change, each on the disk before the next, so that after a power
+cut a line may speak of a change that was never made, but no change is without its line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from require.remote import journal, private
+
+MOST_OF_RUN = 64 * 1024 * 1024
+MOST = 256 * 1024 * 1024
+_PIECE = 1 << 20
+
+State = dict[str, Any]
+
+
+class Keeper:
+    """Keeps what the steps of one run replace.
+
+    Args:
+        runs: our private folder.
+        run: id of the run; its folder is there.
+        notes: the run's journal.
+    """
+
+    def __init__(self, runs: str, run: str, notes: journal.Journal) -> None:
+        self._folder, self._notes = f"{runs}/{run}", notes
+        self._key = ""
+        self._notify: Sequence[dict[str, Any]] = ()
+        self._count = self._bytes = 0
+        _make_room(runs, run)
+
+    @contextlib.contextmanager
+    def step(self, key: str, notify: Sequence[dict[str, Any]]) -> Iterator[None]:
+        """Keep what is replaced inside the block.
+
+        Args:
+            key: of the step's resource.
+            notify: the handlers that it notifies; undoing it does so too.
+        """
+        global _keeper
+        self._key, self._notify = key, notify
+        _keeper = self
+        try:
+            yield
+        finally:
+            _keeper = None
+
+    def keep(self, place: int, name: str, path: str, was: State, made: State, secret: bool) -> None:
+        """See the function of this name."""
+        copy = ""
+        replaced = was["kind"] == "file" and was["sha"] != made.get("sha")
+        if replaced and self._bytes + was["size"] <= MOST_OF_RUN:
+            self._count += 1
+            self._bytes += was["size"]
+            copy = f"kept-{self._count}"
+            _link(place, name, f"{self._folder}/{copy}")
+            private.sync(self._folder)
+        self._notes.write(
+            "kept",
+            key=self._key,
+            path=path,
+            was=was,
+            made=made,
+            copy=copy,
+            secret=secret,
+            notify=list(self._notify),
+        )
+
+
+_keeper: Keeper | None = None
+
+
+def keep(place: int, name: str, path: str, was: State, made: State, secret: bool) -> None:
+    """Keep what is at a path that is about to be changed; outside of a step nothing is kept.
+
+    A file whose content stays is not linked: some programs (cron) read no file with two names.
+
+    Args:
+        place: the open directory that it is in.
+        name: its name there.
+        path: the absolute path.
+        was: what is there now.
+        made: what will be there.
+        secret: whether its content may be shown to nobody.
+
+    Raises:
+        OSError: it could not be kept, and so must not be changed.
+    """
+    if _keeper is not None and was != made:
+        _keeper.keep(place, name, path, was, made, secret)
+
+
+def _link(place: int, name: str, to: str) -> None:
+    """Give a file a second name, or copy it where the file system does not allow that."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(name, flags, dir_fd=place), "rb") as file:
+        # Whoever wrote it a moment ago need not have brought it to the disk.
+        os.fsync(file.fileno())
+        try:
+            os.link(name, to, src_dir_fd=place, follow_symlinks=False)
+            return
+        except OSError:
+            new = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(new, "wb") as copy:
+            while piece := file.read(_PIECE):
+                copy.write(piece)
+            copy.flush()
+            os.fsync(copy.fileno())
+
+
+def _make_room(runs: str, run: str) -> None:
+    """Remove what the oldest runs kept beyond `MOST` bytes; their journals stay."""
+    left = MOST - MOST_OF_RUN
+    for other in reversed(journal.by_age(runs)):
+        for each in os.scandir(f"{runs}/{other}"):
+            if other != run and each.name.startswith("kept-"):
+                left -= each.stat().st_size
+                if left < 0:
+                    os.unlink(each.path)
