@@ -231,6 +231,9 @@ class Connection:
                 f"{name}: {self.name} cannot reach it at {place[0]} ({error.text})"
             ) from None
         except (paramiko.SSHException, EOFError, OSError) as error:
+            if self._wire is not None and self._wire.silent_s >= self.deadlines.channel_s:
+                # Not a word for anybody: it is this host's own link, and the next one calls anew.
+                self._drop()
             raise Offline(f"{name}: no answer through {self.name} ({error})") from None
 
     def _rest(self, name: str) -> None:

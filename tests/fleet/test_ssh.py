@@ -355,6 +355,28 @@ class TestThroughTheHangar:
                     connections.to(host).open()
                 assert time.monotonic() - started < 0.5
 
+    def test_a_hangar_that_fell_silent_is_called_anew(
+        self,
+        tmp_path: Path,
+        server: Loopback,
+        far: Loopback,
+        ops_key: paramiko.PKey,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def silence(*_: object, **__: object) -> None:
+            raise paramiko.SSHException("Timeout opening channel.")
+
+        inventory, host = self.fleet_of(tmp_path, server, far)
+        with Connections(inventory, ops_key, QUICK) as connections:
+            near = connections.to(inventory.hosts["hangar"])
+            near.open()
+            assert near._wire is not None
+            near._wire.heard_at -= QUICK.channel_s
+            monkeypatch.setattr(near._transport(), "open_channel", silence)
+            with pytest.raises(Offline, match="no answer through hangar"):
+                connections.to(host).open()
+            assert connections.to(host).run(["echo", "hello"], timeout_s=5).stdout == b"hello\n"
+
     def test_a_host_that_was_never_enrolled_is_not_called(
         self, tmp_path: Path, server: Loopback, far: Loopback, ops_key: paramiko.PKey
     ) -> None:
