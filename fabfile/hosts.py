@@ -1,4 +1,4 @@
-"""`fab init-machine`, `fab converge`, `fab drift`: hosts made what the inventory and the roles say."""
+"""`fab init-machine`, `converge`, `drift`, `undo`, `resume`: hosts made what inventory and roles say."""
 
 from __future__ import annotations
 
@@ -97,3 +97,72 @@ def converge(
 def drift(c: Context, target: str, slots: int = 8, inventory: str = "", json: bool = False) -> None:
     """Show where hosts are no longer what their roles say; exit 2 when they are not."""
     converge(c, target, check=True, slots=slots, inventory=inventory, json=json)
+
+
+@task(
+    help={
+        "target": _TARGET,
+        "check": "change nothing; show what would be put back and exit 2 when there is something",
+        "diff": "show unified diffs whole (--check shows their beginnings anyway)",
+        "slots": "how many hosts at once",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def undo(
+    c: Context,
+    target: str,
+    check: bool = False,
+    diff: bool = False,
+    slots: int = 8,
+    inventory: str = "",
+    json: bool = False,
+) -> None:
+    """Put back the files that the last run on hosts replaced; a second time puts them forth."""
+    from fleet.report import reporter
+    from fleet.runs import undo_on
+    from fleet.session import finish, session
+    from fleet.slots import on_each
+
+    with session(inventory, target) as fleet:
+        to = fleet.connections.to
+        finish(
+            on_each(
+                fleet.hosts,
+                lambda host, say: undo_on(to(host), say, check=check, diff=diff),
+                reporter(json),
+                slots,
+            )
+        )
+
+
+@task(
+    help={
+        "target": _TARGET,
+        "run": "id of the run, as the command that began it said; else the last one",
+        "slots": "how many hosts at once",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def resume(
+    c: Context, target: str, run: str = "", slots: int = 8, inventory: str = "", json: bool = False
+) -> None:
+    """Wait for the end of a run that lost its link or its operator, and show what became of it."""
+    from fleet.context import catalog
+    from fleet.report import reporter
+    from fleet.runs import resume_on
+    from fleet.session import finish, session
+    from fleet.slots import on_each
+
+    with session(inventory, target) as fleet:
+        to = fleet.connections.to
+        declared = {host.name: catalog(fleet.inventory, host) for host in fleet.hosts}
+        finish(
+            on_each(
+                fleet.hosts,
+                lambda host, say: resume_on(to(host), declared[host.name], run, say),
+                reporter(json),
+                slots,
+            )
+        )
