@@ -116,7 +116,7 @@ def on_host(
     check: bool = False,
     diff: bool = False,
     run: Engine = engine,
-    transport: SshTransport | None = None,
+    word: str = "",
 ) -> Outcome:
     """Converges one host over this connection.
 
@@ -127,7 +127,7 @@ def on_host(
         check: change nothing.
         diff: show unified diffs whole.
         run: the engine.
-        transport: over this connection; where it is not given, as ops go.
+        word: what is said in the place of the engine's command (`SshTransport`).
 
     Raises:
         FleetError: the host could not be asked; off-line is `Offline`.
@@ -137,6 +137,7 @@ def on_host(
         say,
         lambda transport, progress: run(transport, declared, check=check, progress=progress),
         diff=diff,
+        word=word,
     )
 
 
@@ -146,6 +147,7 @@ def asked(
     ask: Callable[[require.Transport, Callable[[Event], None]], Result],
     *,
     diff: bool = False,
+    word: str = "",
 ) -> Outcome:
     """Asks one host something of the engine, and says what came of it and what it cost.
 
@@ -154,12 +156,13 @@ def asked(
         say: is told how it goes.
         ask: the engine's function; gets the transport and what to call with each event.
         diff: show unified diffs whole.
+        word: what is said in the place of the engine's command (`SshTransport`).
 
     Raises:
         FleetError: the host could not be asked; off-line is `Offline`.
     """
     trips, traffic = connection.trips, connection.traffic_bytes
-    transport = transport or SshTransport(connection)
+    transport = SshTransport(connection, word)
     try:
         result = ask(transport, lambda event: say(_stage(event)))
     except require.TransportError as error:

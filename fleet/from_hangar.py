@@ -21,7 +21,6 @@ from fleet.errors import FleetError, UsageError
 from fleet.inventory import TOP, Host, load
 from fleet.report import Outcome
 from fleet.ssh import Connection, Endpoint
-from fleet.transport import SshTransport
 from require.run import converge as engine
 
 USER, COMMAND = "dispatch", "converge"
@@ -51,7 +50,7 @@ def converge(name: str, key: Path, operator: str, top: Path = TOP) -> Outcome:
             declared,
             lambda text: None,
             run=partial(engine, operator=f"{operator} via the hangar"),
-            transport=SshTransport(connection, COMMAND),
+            word=COMMAND,
         )
     finally:
         connection.close()

@@ -17,7 +17,7 @@ class Ledger:
     """The outcomes of one run, with secrets masked.
 
     Args:
-        catalog: whose secrets must not be in anything that is noted.
+        catalog: whose secrets must not be in anything that is noted; `secrets` are those.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -26,11 +26,11 @@ class Ledger:
         self.errors: list[str] = []
         self.notes: list[str] = []
         self.held = ""
-        self._secrets = list(_secrets(catalog))
+        self.secrets = list(_secrets(catalog))
 
     def mask(self, text: str) -> str:
         """Return a text without the secrets of the catalog."""
-        return mask(text, self._secrets)
+        return mask(text, self.secrets)
 
     def planned(self, each: Planned) -> None:
         """Note what a plan says of a resource."""

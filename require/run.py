@@ -205,7 +205,7 @@ class Session:
             "expires_s": LOCK_S,
             "total_s": LOOK_S,
             # Of all resources: what is as declared may be quoted by what is not.
-            "secrets": self.secrets,
+            "secrets": self.ledger.secrets,
         }
         try:
             reply = self._call(program.apply_payload(self.nouns, request), LOCK_S + 60)
