@@ -29,7 +29,13 @@ def sync(c: Context, target: str, slots: int = 8, inventory: str = "", json: boo
         to = fleet.connections.to
         hosts = aircraft_of(fleet.hosts)
         finish(
-            on_each(hosts, lambda host, say: sync_now(to(host), host, say), reporter(json), slots)
+            on_each(
+                hosts,
+                lambda host, say: sync_now(to(host), host, say),
+                reporter(json),
+                slots,
+                after=fleet.connections.hang_up,
+            )
         )
 
 
@@ -75,4 +81,11 @@ def logs(
     argv = command(lines, unit, since)
     with session(inventory, target) as fleet:
         to = fleet.connections.to
-        finish(on_each(fleet.hosts, lambda host, say: fetch(to(host), host, argv), reporter(json)))
+        finish(
+            on_each(
+                fleet.hosts,
+                lambda host, say: fetch(to(host), host, argv),
+                reporter(json),
+                after=fleet.connections.hang_up,
+            )
+        )

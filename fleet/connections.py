@@ -1,4 +1,4 @@
-"""The connections of one command: one per host, the hangar's shared by all that go through it."""
+"""The connections of one command: one per host, a gateway's shared by all that go through it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,14 @@ class Connections:
         return self._key
 
     def to(self, host: Host) -> Connection:
-        """Returns the connection to a host, through the hangar where the inventory says so.
+        """Returns the connection to a host, through the hosts that the inventory names on the way.
 
         Raises:
-            FleetError: the host was never enrolled, so there is no key it must show.
+            FleetError: the host, or one on the way, was never enrolled, so there is no key it must
+                show.
         """
-        gateway = self.to(self._inventory.hosts[host.via]) if host.via else None
+        through = self._inventory.hosts[host.via] if host.via else None
+        gateway = self.to(through) if through else None
         if not host.enrolled:
             raise FleetError(
                 f"{host.name}: never enrolled, so the key it must show is not known",
@@ -63,7 +65,8 @@ class Connections:
             if host.name not in self._open:
                 end = Endpoint(
                     name=host.name,
-                    address=(host.tower or host.address) if gateway else host.address,
+                    # Only who is in the tower can call a place in it.
+                    address=(through and through.tower and host.tower) or host.address,
                     port=host.port,
                     user=host.user,
                     key=self._key,
@@ -71,6 +74,13 @@ class Connections:
                 )
                 self._open[host.name] = Connection(end, gateway, self._deadlines)
             return self._open[host.name]
+
+    def hang_up(self, host: Host) -> None:
+        """Closes the connection to a host when the work on it is over, unless it is on others' way."""
+        if any(other.via == host.name for other in self._inventory.hosts.values()):
+            return
+        if (connection := self._open.get(host.name)) is not None:
+            connection.close()
 
     def close(self) -> None:
         """Closes every connection; whatever waits on one of them is told at once."""

@@ -90,7 +90,7 @@ def converge(
             outcome = Outcome.of(host.name, error)
         return away.put([outcome])[0] if away and outcome.code == Exit.OFFLINE else outcome
 
-    outcomes = on_each(hosts, work, reporter(), slots, bound)
+    outcomes = on_each(hosts, work, reporter(), slots, bound, connections.hang_up)
     if away:
         away.settle(outcomes)
     return outcomes

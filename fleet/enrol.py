@@ -97,15 +97,15 @@ class Enrolment:
         return self._outcome()
 
     def _check_order(self) -> None:
-        via = self.inventory.hosts[self.host.via] if self.host.via else None
-        if via is not None and not via.enrolled:
-            raise UsageError(
-                f"{self.host.name} is reached through {via.name}, which is not enrolled yet",
-                f"first: fab init-machine --host root@{via.address}:22 --as {via.name}",
-            )
-        for host, roles in ((self.host, FIRST_ROLES), (via, ("tower",))):
-            if host is not None:
-                catalog(self.inventory, host, roles)
+        way = self.inventory.way_to(self.host)
+        for via in way:
+            if not via.enrolled:
+                raise UsageError(
+                    f"{self.host.name} is reached through {via.name}, which is not enrolled yet",
+                    f"first: fab init-machine --host root@{via.address}:22 --as {via.name}",
+                )
+        for host, roles in ((self.host, FIRST_ROLES), *((via, ("tower",)) for via in way)):
+            catalog(self.inventory, host, roles)
 
     def _check_fingerprint(self) -> None:
         pinned = self.host.facts.get("host_key")
@@ -204,9 +204,9 @@ class Enrolment:
         """Gives the host its base and its end of the tower, after the hangar knows of it."""
         known = replace(self.host, facts={**self.host.facts, **facts})
         inventory = replace(self.inventory, hosts={**self.inventory.hosts, self.host.name: known})
-        if known.via:
-            hangar = inventory.hosts[known.via]
-            self._roles(inventory, hangar, self.connections.to(hangar), ("tower",))
+        for via in inventory.way_to(known):
+            if "tower" in via.roles:
+                self._roles(inventory, via, self.connections.to(via), ("tower",))
         self._roles(inventory, known, ops, FIRST_ROLES)
 
     def _roles(

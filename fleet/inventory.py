@@ -82,6 +82,13 @@ class Inventory:
         """Returns the hosts of a group and of those that it holds, in the order of the file."""
         return tuple(host for host in self.hosts.values() if group in host.groups)
 
+    def way_to(self, host: Host) -> tuple[Host, ...]:
+        """Returns the hosts that one is reached through, the one we call ourselves first."""
+        if host.via is None:
+            return ()
+        through = self.hosts[host.via]
+        return (*self.way_to(through), through)
+
     @property
     def keys(self) -> Path:
         """Where the private keys of ops are: TURNAROUND_KEYS, the lab's own, or the home folder."""
@@ -208,6 +215,7 @@ def _check_together(hosts: Mapping[str, Host], groups: Mapping[str, Group], faul
     """Notes what is wrong only when hosts are seen side by side."""
     taken: dict[tuple[str, int], str] = {}
     towers: dict[str, str] = {}
+    circling: set[str] = set()
     for host in hosts.values():
         if not re.fullmatch(_NAME, host.name) or host.name == "all":
             expected = "a host name of letters, digits and dashes, and not `all`"
@@ -224,8 +232,21 @@ def _check_together(hosts: Mapping[str, Host], groups: Mapping[str, Group], faul
         if host.via and host.via not in hosts:
             hint = did_you_mean(host.via, hosts)
             faults.add(host.line, "via to name a host", repr(host.via), hint)
-        elif host.via and (host.via == host.name or hosts[host.via].via):
-            faults.add(host.line, "via to name a host that is reached directly", repr(host.via))
+        if host.name not in circling and (circle := _circle(host, hosts)):
+            circling.update(circle)
+            expected = "via to end at a host that is reached directly"
+            faults.add(host.line, expected, f"a circle: {' → '.join(circle)}")
+
+
+def _circle(host: Host, hosts: Mapping[str, Host]) -> list[str]:
+    """Returns the names on the way from a host back to itself; empty where there is no such way."""
+    names, at = [host.name], host
+    while at.via is not None and at.via in hosts and len(names) <= len(hosts):
+        at = hosts[at.via]
+        names.append(at.name)
+        if at is host:
+            return names
+    return []
 
 
 def _check_names(secrets: Secrets, variables: Origins, faults: Faults) -> None:

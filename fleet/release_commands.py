@@ -28,6 +28,8 @@ class Links(Protocol):
 
     def to(self, host: Host) -> Link: ...
 
+    def hang_up(self, host: Host) -> None: ...
+
 
 def in_group(hosts: Sequence[Host], target: str, group: str, instead: str) -> tuple[Host, ...]:
     """The hosts that a release of one kind can be for; `all` and patterns mean those of the group.
@@ -68,7 +70,7 @@ def ship(
         link = links.to(host)
         return told(host.name, _until_bad(release.deploy(link, one, say) for one in artifacts))
 
-    return on_each(hosts, work, reporter)
+    return on_each(hosts, work, reporter, after=links.hang_up)
 
 
 def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) -> list[Outcome]:
@@ -90,7 +92,7 @@ def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) 
             return Outcome(host.name, Exit.FAILED, "failed", "it has no release to go back from")
         return told(host.name, _until_bad(release.rollback(link, one, say) for one in kinds))
 
-    return on_each(hosts, work, reporter)
+    return on_each(hosts, work, reporter, after=links.hang_up)
 
 
 def last_deployed(releases: Iterable[Release]) -> list[str]:
@@ -120,7 +122,7 @@ def show(hosts: Sequence[Host], links: Links, reporter: Reporter) -> list[Outcom
             data={"releases": [asdict(one) for one in found]},
         )
 
-    return on_each(hosts, work, reporter)
+    return on_each(hosts, work, reporter, after=links.hang_up)
 
 
 def _line(one: Release) -> str:

@@ -22,6 +22,7 @@ def on_each(
     reporter: Reporter,
     slots: int = SLOTS,
     max_failed: int | None = None,
+    after: Callable[[Host], None] = lambda host: None,
 ) -> list[Outcome]:
     """Does the work on each host and returns the outcomes in the order of the hosts.
 
@@ -35,6 +36,7 @@ def on_each(
         reporter: is told each beginning, progress and end; closed at the end.
         slots: how many hosts at once, 1 or more.
         max_failed: when more hosts than this have failed, no other is begun; None sets no bound.
+        after: is told each host that was worked on, before its slot takes the next.
 
     Raises:
         UsageError: no slot, so that no host would ever have its turn.
@@ -54,6 +56,7 @@ def on_each(
                 ended.put(_not_begun(host))
                 continue
             outcome = _attempt(host, work, reporter)
+            after(host)
             if outcome.code == Exit.FAILED:
                 failed.append(outcome.host)
             ended.put(outcome)

@@ -19,13 +19,16 @@ from typing import Any
 import paramiko
 
 from fleet import hostkeys
-from fleet.channel import Completed, Input, Lines, execute
-from fleet.errors import AccessRefused, LinkLost, Offline
+from fleet.channel import Completed, DeadlinePassed, Input, Lines, execute
+from fleet.errors import AccessRefused, FleetError, LinkLost, Offline
 from fleet.wire import Stream, Wire
 
 KEEPALIVE_S = 15
-# A gateway that did not answer is not asked again at once for each of the hosts behind it.
+# A gateway that did not answer, or refused us, is not asked again at once for each of the hosts
+# behind it: an sshd shuts out (PerSourcePenalties) who comes in vain again and again.
 GATEWAY_REST_S = 30.0
+# An sshd gives ten sessions to a connection (MaxSessions); what it forwards does not count.
+SESSIONS = 8
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ class Connection:
         self._wire: Wire | None = None
         self._traffic = Traffic()
         self._carried: list[Wire] = []
-        self._refused: tuple[float, Offline] | None = None
+        self._refused: tuple[float, FleetError] | None = None
+        self._sessions = threading.BoundedSemaphore(SESSIONS)
 
     @property
     def name(self) -> str:
@@ -214,12 +218,13 @@ class Connection:
 
         Raises:
             Offline: this host cannot be reached, or cannot reach the other.
+            HostKeyChanged, AccessRefused: of this host, which is on the way.
         """
         with self._lock:
             self._rest(name)
             try:
                 self.open()
-            except Offline as error:
+            except FleetError as error:
                 self._refused = (time.monotonic(), error)
                 self._rest(name)
         try:
@@ -238,7 +243,9 @@ class Connection:
 
     def _rest(self, name: str) -> None:
         if self._refused and time.monotonic() - self._refused[0] < GATEWAY_REST_S:
-            raise Offline(f"{name}: the way to it is off-line: {self._refused[1].what}")
+            error = self._refused[1]
+            how = "is off-line" if isinstance(error, Offline) else "is barred"
+            raise type(error)(f"{name}: the way to it {how}: {error.what}", error.remedy)
 
     def _transport(self) -> paramiko.Transport:
         transport = self._fabric.transport
@@ -284,7 +291,7 @@ class Connection:
         """Runs a line of the host's shell, called `what` in errors; output is handed on as it comes."""
         started = time.monotonic()
         self.open()
-        with self._session() as channel:
+        with self._turn(what, timeout_s), self._session() as channel:
             self._traffic.trips += 2  # the channel, and the answer
             assert self._wire is not None
             return execute(
@@ -298,6 +305,18 @@ class Connection:
                 started=started,
                 on_output=on_output,
             )
+
+    @contextlib.contextmanager
+    def _turn(self, what: str, timeout_s: float) -> Iterator[None]:
+        if not self._sessions.acquire(timeout=timeout_s):
+            raise DeadlinePassed(
+                f"{self.name}: {what} had no turn within {timeout_s:g} s: "
+                f"{SESSIONS} other commands use the connection"
+            )
+        try:
+            yield
+        finally:
+            self._sessions.release()
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[paramiko.Channel]:
@@ -327,8 +346,15 @@ class Connection:
             self._fabric, self._wire = None, None
 
     def close(self) -> None:
-        """Closes the connection; it opens again at the next use."""
-        self._drop()
+        """Closes the connection; it opens again at the next use.
+
+        One that another thread is opening just now is left to that thread: nobody waits for it.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
 
 
 def _word(argv: Sequence[str]) -> str:

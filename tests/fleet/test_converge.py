@@ -77,6 +77,9 @@ class TestTags:
             def to(self, host: Host) -> Any:
                 raise Offline(f"{host.name}: asked")
 
+            def hang_up(self, host: Host) -> None:
+                pass
+
         hosts = tuple(fleet.hosts.values())
         made = converge_hosts(
             fleet, hosts, Unreached(), lambda: PlainReporter(io.StringIO()), check=True, tags=tags

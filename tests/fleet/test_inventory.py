@@ -61,6 +61,20 @@ def test_via_may_come_from_the_group(tmp_path: Path) -> None:
     assert load(written(tmp_path, GOOD)).hosts["EC-TAA"].via == "hangar"
 
 
+def test_the_way_to_a_host_may_have_any_number_of_hops(tmp_path: Path) -> None:
+    text = GOOD.replace("tower: 10.100.64.1}", "tower: 10.100.64.1, via: gate}")
+    fleet = load(written(tmp_path, f"{text}  gate: {{groups: [], address: 10.9.9.9}}\n"))
+    assert [hop.name for hop in fleet.way_to(fleet.hosts["EC-TAA"])] == ["gate", "hangar"]
+    assert fleet.way_to(fleet.hosts["gate"]) == ()
+
+
+def test_a_circle_is_told_once_whoever_leads_into_it(tmp_path: Path) -> None:
+    text = GOOD.replace("tower: 10.100.64.1}", "tower: 10.100.64.1, via: EC-TAB}")
+    with pytest.raises(UsageError) as caught:
+        load(written(tmp_path, text))
+    assert caught.value.what.count("a circle") == 1
+
+
 def test_words_stay_words_in_yaml(tmp_path: Path) -> None:
     extra = "vars: {country: NO, at: 10:30, day: 2026-11-23, on: yes, n: 12, x: 0.5, t: true, z: ~}"
     shared = load(written(tmp_path, GOOD.replace(GOOD.splitlines()[1], extra))).hosts["hangar"].vars
@@ -142,7 +156,14 @@ def test_words_stay_words_in_yaml(tmp_path: Path) -> None:
         (
             "10.100.64.12, via: hangar",
             "10.100.64.12, via: EC-TAB",
-            ":15: expected via to name a host that is reached directly, found 'EC-TAB'",
+            ":15: expected via to end at a host that is reached directly, found a circle: "
+            "EC-TAB → EC-TAB",
+        ),
+        (
+            "tower: 10.100.64.1}",
+            "tower: 10.100.64.1, via: EC-TAB}",
+            ":9: expected via to end at a host that is reached directly, found a circle: "
+            "hangar → EC-TAB → hangar",
         ),
         ("  EC-TAB: {", "  EC TAB: {", ":15: expected a host name of letters, digits and dashes"),
         ("  EC-TAB: {", "  all: {", "and not `all`, found 'all'"),

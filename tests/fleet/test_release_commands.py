@@ -42,6 +42,9 @@ class Links:
             raise Offline(f"{host.name}: no answer within 15 s")
         return self.by_name[host.name]
 
+    def hang_up(self, host: Inventoried) -> None:
+        pass
+
 
 @pytest.fixture
 def links() -> Iterator[Links]:
