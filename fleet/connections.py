@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import sys
 import threading
-from pathlib import Path
 
 import paramiko
 
-from fleet.errors import FleetError, UsageError
+from fleet import keys
+from fleet.errors import FleetError
 from fleet.inventory import Host, Inventory
 from fleet.ssh import DEADLINES, Connection, Deadlines, Endpoint
 
@@ -20,7 +18,7 @@ class Connections:
 
     Args:
         inventory: the fleet.
-        key: the private key of ops; None reads `ops_ed25519` of the inventory's keys.
+        key: the private key of ops; None takes the one of the inventory's keys.
         deadlines: seconds per wait.
     """
 
@@ -33,7 +31,7 @@ class Connections:
         _hush_paramiko()
         self._inventory = inventory
         self._deadlines = deadlines
-        self._key = key or load_key(inventory.keys / "ops_ed25519")
+        self._key = key or keys.of_ops(inventory.keys)
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -86,32 +84,6 @@ class Connections:
         """Closes every connection; whatever waits on one of them is told at once."""
         for connection in list(self._open.values()):
             connection.close()
-
-
-def load_key(path: Path) -> paramiko.PKey:
-    """Returns a private key, asking for its passphrase on a terminal.
-
-    Raises:
-        UsageError: there is none, or it is none.
-    """
-    try:
-        return paramiko.Ed25519Key.from_private_key_file(str(path))
-    except paramiko.PasswordRequiredException:
-        if sys.stdin.isatty():
-            return paramiko.Ed25519Key.from_private_key_file(
-                str(path), password=getpass.getpass(f"passphrase of {path}: ")
-            )
-        raise UsageError(
-            f"{path} has a passphrase, and there is no terminal to ask for it"
-        ) from None
-    except FileNotFoundError:
-        raise UsageError(
-            f"there is no key of ops at {path}",
-            "set TURNAROUND_KEYS to the folder with ops_ed25519, "
-            f"or make one: ssh-keygen -t ed25519 -f {path}",
-        ) from None
-    except (paramiko.SSHException, OSError, ValueError) as error:
-        raise UsageError(f"{path}: expected an Ed25519 private key: {error}") from None
 
 
 def _hush_paramiko() -> None:

@@ -28,7 +28,9 @@ class Sshd:
 
 def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> str:
     """Makes a key pair as people do, and returns its public line."""
-    argv = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", str(path)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    quick = ["-b", "2048"] if kind == "rsa" else []
+    argv = ["ssh-keygen", "-q", "-t", kind, *quick, "-N", passphrase, "-C", "test", "-f", str(path)]
     subprocess.run(argv, check=True)
     return path.with_name(f"{path.name}.pub").read_text().strip()
 
