@@ -6,6 +6,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 _TARGET = "hosts, groups or all, with commas; !name leaves one out"
+_LIMIT = "of the target only these: hosts, groups, patterns, with commas; !name leaves one out"
 _INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
 _JSON = "one JSON object per host on standard output"
 
@@ -41,6 +42,7 @@ def init_machine(
 @task(
     help={
         "target": _TARGET,
+        "limit": _LIMIT,
         "check": "change nothing; show what would change and exit 2 when there is something",
         "diff": "show unified diffs whole (--check shows their beginnings anyway)",
         "slots": "how many hosts at once",
@@ -53,6 +55,7 @@ def init_machine(
 def converge(
     c: Context,
     target: str,
+    limit: str = "",
     check: bool = False,
     diff: bool = False,
     slots: int = 8,
@@ -69,7 +72,7 @@ def converge(
 
     part = "nothing is queued, because --tags takes a part" if tags else ""
     why_not = "--check queues nothing" if check else part
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         finish(
             make(
                 fleet.inventory,
@@ -89,14 +92,22 @@ def converge(
 @task(
     help={
         "target": _TARGET,
+        "limit": _LIMIT,
         "slots": "how many hosts at once",
         "inventory": _INVENTORY,
         "json": _JSON,
     }
 )
-def drift(c: Context, target: str, slots: int = 8, inventory: str = "", json: bool = False) -> None:
+def drift(
+    c: Context,
+    target: str,
+    limit: str = "",
+    slots: int = 8,
+    inventory: str = "",
+    json: bool = False,
+) -> None:
     """Show where hosts are no longer what their roles say; exit 2 when they are not."""
-    converge(c, target, check=True, slots=slots, inventory=inventory, json=json)
+    converge(c, target, limit, check=True, slots=slots, inventory=inventory, json=json)
 
 
 @task(

@@ -6,6 +6,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 _TARGET = "hosts, groups or all, with commas; !name leaves one out"
+_LIMIT = "of the target only these: hosts, groups, patterns, with commas; !name leaves one out"
 _INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
 _JSON = "one JSON object per host on standard output"
 
@@ -13,19 +14,27 @@ _JSON = "one JSON object per host on standard output"
 @task(
     help={
         "target": f"{_TARGET}; the aircraft among them",
+        "limit": _LIMIT,
         "slots": "how many hosts at once",
         "inventory": _INVENTORY,
         "json": _JSON,
     }
 )
-def sync(c: Context, target: str, slots: int = 8, inventory: str = "", json: bool = False) -> None:
+def sync(
+    c: Context,
+    target: str,
+    limit: str = "",
+    slots: int = 8,
+    inventory: str = "",
+    json: bool = False,
+) -> None:
     """Let aircraft synchronise with the hangar now."""
     from fleet.report import reporter
     from fleet.session import finish, session
     from fleet.slots import on_each
     from fleet.sync import aircraft_of, sync_now
 
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         to = fleet.connections.to
         hosts = aircraft_of(fleet.hosts)
         finish(
@@ -56,6 +65,7 @@ def status(c: Context, inventory: str = "", json: bool = False) -> None:
 @task(
     help={
         "target": _TARGET,
+        "limit": _LIMIT,
         "lines": "how many of the last lines per host",
         "unit": "only this unit, such as turnaround-api",
         "since": "only since then: -10min, today, 2026-11-23 04:00",
@@ -66,6 +76,7 @@ def status(c: Context, inventory: str = "", json: bool = False) -> None:
 def logs(
     c: Context,
     target: str,
+    limit: str = "",
     lines: int = 50,
     unit: str = "",
     since: str = "",
@@ -79,7 +90,7 @@ def logs(
     from fleet.slots import on_each
 
     argv = command(lines, unit, since)
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         to = fleet.connections.to
         finish(
             on_each(

@@ -10,6 +10,7 @@ from invoke.tasks import task
 
 _HELP = {
     "target": "hosts, groups or all, with commas; !name leaves one out",
+    "limit": "of the target only these: hosts, groups, patterns, with commas; !name leaves one out",
     "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
     "json": "one JSON object per host on standard output",
 }
@@ -21,6 +22,7 @@ def _ship(
     instead: str,
     wanted: Sequence[tuple[str, str]],
     target: str,
+    limit: str,
     inventory: str,
     as_json: bool,
 ) -> None:
@@ -30,7 +32,7 @@ def _ship(
     from fleet.report import reporter
     from fleet.session import finish, session
 
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         hosts = in_group(fleet.hosts, target, group, instead)
         artifacts = []
         for kind, revision in wanted:
@@ -52,6 +54,7 @@ def _ship(
 def deploy(
     c: Context,
     target: str,
+    limit: str = "",
     aircraft_rev: str = "",
     html5_rev: str = "",
     inventory: str = "",
@@ -62,41 +65,58 @@ def deploy(
         aircraft_rev = html5_rev = "HEAD"
     parts = (("onboard", aircraft_rev), ("html5", html5_rev))
     wanted = [(kind, revision) for kind, revision in parts if revision]
-    _ship("aircraft", "deploy-hangar", wanted, target, inventory, json)
+    _ship("aircraft", "deploy-hangar", wanted, target, limit, inventory, json)
 
 
 @task(help={**_HELP, "rev": _REV})
 def deploy_aircraft(
-    c: Context, target: str, rev: str = "HEAD", inventory: str = "", json: bool = False
+    c: Context,
+    target: str,
+    limit: str = "",
+    rev: str = "HEAD",
+    inventory: str = "",
+    json: bool = False,
 ) -> None:
     """Ship the aircraft's application."""
-    _ship("aircraft", "deploy-hangar", [("onboard", rev)], target, inventory, json)
+    _ship("aircraft", "deploy-hangar", [("onboard", rev)], target, limit, inventory, json)
 
 
 @task(help={**_HELP, "rev": _REV})
 def deploy_html5(
-    c: Context, target: str, rev: str = "HEAD", inventory: str = "", json: bool = False
+    c: Context,
+    target: str,
+    limit: str = "",
+    rev: str = "HEAD",
+    inventory: str = "",
+    json: bool = False,
 ) -> None:
     """Ship the portal's pages."""
-    _ship("aircraft", "deploy-hangar", [("html5", rev)], target, inventory, json)
+    _ship("aircraft", "deploy-hangar", [("html5", rev)], target, limit, inventory, json)
 
 
 @task(help={**_HELP, "rev": _REV})
 def deploy_hangar(
-    c: Context, target: str, rev: str = "HEAD", inventory: str = "", json: bool = False
+    c: Context,
+    target: str,
+    limit: str = "",
+    rev: str = "HEAD",
+    inventory: str = "",
+    json: bool = False,
 ) -> None:
     """Ship the hangar's application."""
-    _ship("hangar", "deploy", [("hangar", rev)], target, inventory, json)
+    _ship("hangar", "deploy", [("hangar", rev)], target, limit, inventory, json)
 
 
 @task(help=_HELP)
-def releases(c: Context, target: str, inventory: str = "", json: bool = False) -> None:
+def releases(
+    c: Context, target: str, limit: str = "", inventory: str = "", json: bool = False
+) -> None:
     """Show the releases on hosts: what is current, what is kept, what was bad and why."""
     from fleet.release_commands import show
     from fleet.report import reporter
     from fleet.session import finish, session
 
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         finish(show(fleet.hosts, fleet.connections, reporter(json)))
 
 
@@ -104,12 +124,17 @@ def releases(c: Context, target: str, inventory: str = "", json: bool = False) -
     help={**_HELP, "kind": "only onboard, html5 or hangar; else all that the last deploy brought"}
 )
 def rollback(
-    c: Context, target: str, kind: str = "", inventory: str = "", json: bool = False
+    c: Context,
+    target: str,
+    limit: str = "",
+    kind: str = "",
+    inventory: str = "",
+    json: bool = False,
 ) -> None:
     """Go back to the good releases before the current ones; they are on the hosts already."""
     from fleet.release_commands import go_back
     from fleet.report import reporter
     from fleet.session import finish, session
 
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         finish(go_back(fleet.hosts, fleet.connections, kind, reporter(json)))

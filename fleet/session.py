@@ -25,12 +25,13 @@ class Session:
 
 
 @contextmanager
-def session(inventory: str, target: str) -> Iterator[Session]:
+def session(inventory: str, target: str, limit: str = "") -> Iterator[Session]:
     """Opens a fleet for one command and closes every connection at its end.
 
     Args:
         inventory: the flag's value; empty looks where commands look.
         target: which hosts.
+        limit: which of those; empty is all of them.
 
     Raises:
         UsageError: the inventory, the target or the key of ops is wrong; nothing was touched.
@@ -39,7 +40,7 @@ def session(inventory: str, target: str) -> Iterator[Session]:
     ...     fleet.connections.to(fleet.hosts[0]).run(["true"], timeout_s=10)
     """
     known = fleet_of(inventory)
-    hosts = select(known, target)
+    hosts = select(known, target, limit)
     with Connections(known) as connections:
         yield Session(known, hosts, connections)
 

@@ -20,12 +20,14 @@ def sweeping(target: str) -> bool:
     return any(part.strip() == "all" or _PATTERN & set(part) for part in target.split(","))
 
 
-def select(inventory: Inventory, target: str) -> tuple[Host, ...]:
+def select(inventory: Inventory, target: str, limit: str = "") -> tuple[Host, ...]:
     """Returns the hosts of a target, each once, in the order of the inventory.
 
     Args:
         inventory: the fleet.
         target: for example `all,!hangar`, `EC-TAA,EC-TAB` or `EC-T[AB]*`.
+        limit: of these only those that it means, in the same words; here `!hangar` alone means all
+            others. Empty keeps all.
 
     Raises:
         UsageError: a name is neither host nor group, a pattern is no host's, or nothing is left;
@@ -34,6 +36,21 @@ def select(inventory: Inventory, target: str) -> tuple[Host, ...]:
     >>> select(inventory, "aircraft,!EC-TAB")  # doctest: +SKIP
     (Host(name='EC-TAA', …),)
     """
+    hosts = _select(inventory, target)
+    if not limit:
+        return hosts
+    only_out = all(part.strip().startswith("!") for part in limit.split(","))
+    kept = _select(inventory, f"all,{limit}" if only_out else limit)
+    limited = tuple(host for host in hosts if host in kept)
+    if not limited:
+        raise UsageError(
+            f"--limit {limit} leaves no host of the target {target!r}",
+            f"the target means {', '.join(host.name for host in hosts)}",
+        )
+    return limited
+
+
+def _select(inventory: Inventory, target: str) -> tuple[Host, ...]:
     chosen: set[str] = set()
     left_out: set[str] = set()
     including = False

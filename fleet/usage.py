@@ -11,6 +11,7 @@ from invoke.collection import Collection
 TARGETS = """\
 A target is a host, a group, a pattern or `all`, separated by commas;
 `!name` leaves one out: all,!hangar  or  'EC-T*,!EC-TAB'
+`--limit`, in the same words, keeps only some of it: --limit 'EC-TA*'
 The inventory is --inventory FILE, or FLEET_INVENTORY, or the running lab's.
 Exit codes: 0 done · 2 --check or drift found changes · 3 hosts were off-line
             4 failed · 64 wrong usage or inventory, nothing was touched

@@ -97,6 +97,26 @@ def test_an_unknown_target_is_64_with_the_known_names_and_nobody_is_called(
     assert fleet.server.transports == []
 
 
+def test_a_limit_keeps_the_others_from_being_called(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab("logs", "--target", "all", "--limit", "EC-*,!EC-TAB") == 0
+    assert "EC-TAB" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["converge", "drift", "logs", "sync", "releases", "rollback", "deploy", "deploy-aircraft",
+     "deploy-html5", "deploy-hangar"],
+)  # fmt: skip
+def test_a_limit_that_leaves_nothing_is_64_and_nobody_is_called(
+    command: str, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fab(command, "--target", "EC-TAA", "--limit", "EC-TAB") == 64
+    assert "--limit EC-TAB leaves no host of the target 'EC-TAA'" in capsys.readouterr().err
+    assert fleet.server.transports == []
+
+
 def test_a_malformed_inventory_is_64_with_file_and_line(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:

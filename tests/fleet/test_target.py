@@ -66,6 +66,38 @@ def test_a_wrong_target_is_wrong_usage(target: str, said: str) -> None:
     assert caught.value.exit_code == Exit.USAGE
 
 
+@pytest.mark.parametrize(
+    ("limit", "names"),
+    [
+        ("", "EC-TAA EC-TAB"),
+        ("EC-TA*", "EC-TAA EC-TAB"),
+        ("old,hub", "EC-TAA"),
+        ("!EC-TAA", "EC-TAB"),
+        ("!old, !hub", "EC-TAB"),
+        ("all,!EC-TAB", "EC-TAA"),
+    ],
+)
+def test_a_limit_keeps_of_the_target_what_it_means(limit: str, names: str) -> None:
+    assert [host.name for host in select(fleet(), "aircraft", limit)] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("hub", "--limit hub leaves no host of the target 'aircraft'"),
+        ("!aircraft", "--limit !aircraft leaves no host"),
+        ("EC-TAC", "there is no host or group 'EC-TAC'"),
+        ("EC-X*", "no host of inventory.yml is like"),
+        ("!EC-TAA,", "has an empty part"),
+    ],
+)
+def test_a_limit_that_is_wrong_or_leaves_nothing_is_wrong_usage(limit: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(fleet(), "aircraft", limit)
+    assert said in caught.value.what
+    assert caught.value.exit_code == Exit.USAGE
+
+
 def test_an_unknown_target_comes_with_the_known_names() -> None:
     with pytest.raises(UsageError) as caught:
         select(fleet(), "nobody")
