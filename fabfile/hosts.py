@@ -67,7 +67,6 @@ def converge(
     """Make hosts what their roles say; a second time changes nothing."""
     from fleet.away import away
     from fleet.converge import converge as make
-    from fleet.report import reporter
     from fleet.session import finish, session
 
     part = "nothing is queued, because --tags takes a part" if tags else ""
@@ -78,7 +77,7 @@ def converge(
                 fleet.inventory,
                 fleet.hosts,
                 fleet.connections,
-                lambda: reporter(json),
+                lambda: fleet.reporter("drift" if check else "converge", json, whole=diff),
                 check=check,
                 diff=diff,
                 slots=slots,

@@ -29,7 +29,6 @@ def sync(
     json: bool = False,
 ) -> None:
     """Let aircraft synchronise with the hangar now."""
-    from fleet.report import reporter
     from fleet.session import finish, session
     from fleet.slots import on_each
     from fleet.sync import aircraft_of, sync_now
@@ -41,7 +40,7 @@ def sync(
             on_each(
                 hosts,
                 lambda host, say: sync_now(to(host), host, say),
-                reporter(json),
+                fleet.reporter("sync", json),
                 slots,
                 after=fleet.connections.hang_up,
             )

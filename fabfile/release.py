@@ -18,6 +18,7 @@ _REV = "a branch, a tag or a commit; uncommitted changes are never shipped"
 
 
 def _ship(
+    command: str,
     group: str,
     instead: str,
     wanted: Sequence[tuple[str, str]],
@@ -29,7 +30,6 @@ def _ship(
     """Builds what is wanted (kind, revision) before any host is touched, then ships it."""
     from fleet.build import build
     from fleet.release_commands import in_group, ship
-    from fleet.report import reporter
     from fleet.session import finish, session
 
     with session(inventory, target, limit) as fleet:
@@ -40,7 +40,7 @@ def _ship(
             version, size = artifact.manifest.version, artifact.size / 1e6
             print(f"built {kind} {version}, {size:.1f} MB", file=sys.stderr)
             artifacts.append(artifact)
-        finish(ship(hosts, fleet.connections, artifacts, reporter(as_json)))
+        finish(ship(hosts, fleet.connections, artifacts, fleet.reporter(command, as_json)))
 
 
 @task(
@@ -65,7 +65,7 @@ def deploy(
         aircraft_rev = html5_rev = "HEAD"
     parts = (("onboard", aircraft_rev), ("html5", html5_rev))
     wanted = [(kind, revision) for kind, revision in parts if revision]
-    _ship("aircraft", "deploy-hangar", wanted, target, limit, inventory, json)
+    _ship("deploy", "aircraft", "deploy-hangar", wanted, target, limit, inventory, json)
 
 
 @task(help={**_HELP, "rev": _REV})
@@ -78,7 +78,16 @@ def deploy_aircraft(
     json: bool = False,
 ) -> None:
     """Ship the aircraft's application."""
-    _ship("aircraft", "deploy-hangar", [("onboard", rev)], target, limit, inventory, json)
+    _ship(
+        "deploy-aircraft",
+        "aircraft",
+        "deploy-hangar",
+        [("onboard", rev)],
+        target,
+        limit,
+        inventory,
+        json,
+    )
 
 
 @task(help={**_HELP, "rev": _REV})
@@ -91,7 +100,16 @@ def deploy_html5(
     json: bool = False,
 ) -> None:
     """Ship the portal's pages."""
-    _ship("aircraft", "deploy-hangar", [("html5", rev)], target, limit, inventory, json)
+    _ship(
+        "deploy-html5",
+        "aircraft",
+        "deploy-hangar",
+        [("html5", rev)],
+        target,
+        limit,
+        inventory,
+        json,
+    )
 
 
 @task(help={**_HELP, "rev": _REV})
@@ -104,7 +122,7 @@ def deploy_hangar(
     json: bool = False,
 ) -> None:
     """Ship the hangar's application."""
-    _ship("hangar", "deploy", [("hangar", rev)], target, limit, inventory, json)
+    _ship("deploy-hangar", "hangar", "deploy", [("hangar", rev)], target, limit, inventory, json)
 
 
 @task(help=_HELP)
@@ -133,8 +151,7 @@ def rollback(
 ) -> None:
     """Go back to the good releases before the current ones; they are on the hosts already."""
     from fleet.release_commands import go_back
-    from fleet.report import reporter
     from fleet.session import finish, session
 
     with session(inventory, target, limit) as fleet:
-        finish(go_back(fleet.hosts, fleet.connections, kind, reporter(json)))
+        finish(go_back(fleet.hosts, fleet.connections, kind, fleet.reporter("rollback", json)))

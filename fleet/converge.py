@@ -178,7 +178,8 @@ def asked(
 
 def _stage(event: Event) -> str:
     counted = f" {event.done}/{event.total}" if event.total else ""
-    return f"{event.stage}{counted} {event.key}".rstrip()
+    run = f", run {event.run}" if event.run else ""
+    return f"{event.stage}{counted} {event.key}".rstrip() + run
 
 
 def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
@@ -191,19 +192,13 @@ def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
     """
     code, status, detail, remedy = _judge(result)
     most = sys.maxsize if diff else SHORT_DIFF if result.check else 0
-    lines = [line for each in (*result.changes, *result.unknowns) for line in _lines(each, most)]
     return Outcome(
         result.host,
         code,
         status,
         f"{detail}; {cost['trips']} trips, {cost['bytes'] / 1000:.1f} kB, {result.seconds:.1f} s",
         remedy,
-        (
-            *_before(result.last_run),
-            *lines,
-            *(f"note: {note}" for note in result.notes),
-            *(f"error: {error}" for error in result.errors),
-        ),
+        _said(result, most),
         {
             "changes": [_as_json(each) for each in result.changes],
             "unknown": [_as_json(each) for each in result.unknowns],
@@ -216,7 +211,15 @@ def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
             "seconds": round(result.seconds, 3),
             **cost,
         },
+        _said(result, sys.maxsize),
     )
+
+
+def _said(result: Result, most: int) -> tuple[str, ...]:
+    lines = [line for each in (*result.changes, *result.unknowns) for line in _lines(each, most)]
+    notes = [f"note: {note}" for note in result.notes]
+    errors = [f"error: {error}" for error in result.errors]
+    return (*_before(result.last_run), *lines, *notes, *errors)
 
 
 def _judge(result: Result) -> tuple[Exit, str, str, str]:

@@ -103,6 +103,15 @@ class Inventory:
         return Opener(self.keys / IDENTITIES)
 
     @property
+    def logs(self) -> Path:
+        """Where runs are kept: TURNAROUND_LOGS, beside the keys of a lab, or the home folder."""
+        if given := os.environ.get("TURNAROUND_LOGS"):
+            return Path(given)
+        if (self.path.parent / "keys").is_dir():
+            return self.path.parent / "logs"
+        return Path.home() / ".local/state/turnaround" / self.fleet
+
+    @property
     def enrolled(self) -> Path:
         """Where first contact writes what it learned."""
         return self.path.parent / "enrolled"

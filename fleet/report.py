@@ -1,4 +1,8 @@
-"""What people and scripts see of a command: a live table, plain lines, or one JSON object per host."""
+"""What people and scripts see of a command: a live table, plain lines, or one JSON object per host.
+
+The table is `fleet.live`; what is said at the end of many hosts, `fleet.summary`; and what is kept of
+it all on the disk, `fleet.runlog`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,15 @@ import json
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
+from fleet import summary
 from fleet.errors import Exit, FleetError, combine
+
+WAITS = "waits"
+"""What a host does whose turn has not come."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Outcome:
         remedy: what to do, when there is something.
         lines: what is shown below the table: changes, diffs, errors.
         data: what `--json` adds: figures, changes.
+        whole: `lines` with nothing shortened, for the log; empty when they are that already.
     """
 
     host: str
@@ -36,6 +44,7 @@ class Outcome:
     remedy: str = ""
     lines: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
 
     @staticmethod
     def of(host: str, error: FleetError) -> Outcome:
@@ -83,10 +92,15 @@ class Reporter(Protocol):
 
 
 class JsonReporter:
-    """One JSON object per host and line, when the host is done."""
+    """One JSON object per host and line, when the host is done.
 
-    def __init__(self, out: IO[str]) -> None:
-        self._out = out
+    Args:
+        out: where to.
+        log: where the run is kept, told at the end on standard error.
+    """
+
+    def __init__(self, out: IO[str], log: Callable[[], str] = lambda: "") -> None:
+        self._out, self._log = out, log
         self._lock = threading.Lock()
 
     def progress(self, host: str, text: str) -> None:
@@ -98,7 +112,8 @@ class JsonReporter:
             self._out.flush()
 
     def close(self) -> None:
-        pass
+        if place := self._log():
+            sys.stderr.write(f"log: {place}\n")
 
 
 SILENCE_S = 15.0
@@ -111,13 +126,19 @@ class PlainReporter:
     Args:
         out: where to.
         clock: seconds that only grow; progress is told when nothing was for `SILENCE_S`.
+        log: where the run is kept, told at the end; empty where it is not.
     """
 
-    def __init__(self, out: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
-        self._out = out
-        self._clock = clock
+    def __init__(
+        self,
+        out: IO[str],
+        clock: Callable[[], float] = time.monotonic,
+        log: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._out, self._clock, self._log = out, clock, log
         self._lock = threading.Lock()
         self._told: dict[str, float] = {}
+        self._ended: list[Outcome] = []
 
     def progress(self, host: str, text: str) -> None:
         now = self._clock()
@@ -128,6 +149,7 @@ class PlainReporter:
                 self._write([f"{host}: … {text}"])
 
     def done(self, outcome: Outcome) -> None:
+        self._ended.append(outcome)
         self._write(plain(outcome))
 
     def _write(self, lines: Iterable[str]) -> None:
@@ -136,65 +158,13 @@ class PlainReporter:
             self._out.flush()
 
     def close(self) -> None:
-        pass
-
-
-class LiveReporter:
-    """A table that is redrawn while hosts work; what each has to say stands below it in the end."""
-
-    _COLOURS: Mapping[Exit, str] = {
-        Exit.DONE: "green",
-        Exit.CHANGES: "yellow",
-        Exit.OFFLINE: "blue",
-    }
-
-    def __init__(self, out: IO[str]) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._lock = threading.Lock()
-        self._now: dict[str, str] = {}
-        self._ended: dict[str, Outcome] = {}
-        self._console = Console(file=out, highlight=False, emoji=False, markup=False)
-        self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=8)
-        self._live.start()
-
-    def progress(self, host: str, text: str) -> None:
-        with self._lock:
-            self._now[host] = text
-
-    def done(self, outcome: Outcome) -> None:
-        with self._lock:
-            self._now.setdefault(outcome.host, "")
-            self._ended[outcome.host] = outcome
-
-    def _table(self) -> Any:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table.grid(padding=(0, 2))
-        with self._lock:
-            for host, text in self._now.items():
-                ended = self._ended.get(host)
-                if ended is None:
-                    table.add_row(Text(host), Text("…", "dim"), Text(text, "dim"))
-                else:
-                    colour = self._COLOURS.get(ended.code, "red")
-                    table.add_row(Text(host), Text(ended.status, colour), Text(ended.detail))
-        return table
-
-    def close(self) -> None:
-        self._live.stop()
-        outcomes = [self._ended[host] for host in self._now if host in self._ended]
-        for outcome in outcomes:
-            remedy = [f"→ {outcome.remedy}"] if outcome.remedy else []
-            if below := [*outcome.lines, *remedy]:
-                self._console.print(f"\n{outcome.host}", style="bold")
-            for line in below:
-                # The terminal wraps what is too long: a copied line is then still one line.
-                self._console.print(f"  {line}", style=_style(line), soft_wrap=True)
-        if len(outcomes) > 1:
-            self._console.print(f"\n{tally(outcomes)}")
+        place = self._log()
+        # A few are read as they come; of many, what went wrong is said again at the end.
+        many = len(self._ended) > summary.FEW
+        again = summary.worst(self._ended, logged=bool(place)) if many else []
+        counted = [summary.tally(self._ended)] if len(self._ended) > 1 else []
+        if ending := [*again, *counted, *([f"log: {place}"] if place else [])]:
+            self._write(ending)
 
 
 def plain(outcome: Outcome) -> list[str]:
@@ -207,29 +177,30 @@ def plain(outcome: Outcome) -> list[str]:
     return lines
 
 
-def tally(outcomes: Sequence[Outcome]) -> str:
-    """Returns how many hosts ended how, the most frequent first.
+def reporter(
+    as_json: bool,
+    out: IO[str] | None = None,
+    *,
+    log: Callable[[], str] | None = None,
+    whole: bool = False,
+) -> Reporter:
+    """Returns the way to show a command on this output: JSON when asked, a table on a terminal.
 
-    >>> tally([Outcome("EC-TAA", status="changed"), Outcome("EC-TAB", status="changed")])
-    '2 hosts: all changed'
+    Args:
+        as_json: one JSON object per host.
+        out: where to; None is standard output.
+        log: tells where the run is kept; None where it is not, so that all must be shown.
+        whole: show what every host has to say, however many there are.
     """
-    counts = Counter(outcome.status for outcome in outcomes).most_common()
-    said = [f"{'all' if len(counts) == 1 else count} {status}" for status, count in counts]
-    return f"{len(outcomes)} hosts: {', '.join(said)}"
+    from fleet.live import LiveReporter
 
-
-def _style(line: str) -> str:
-    if line.startswith("+") and not line.startswith("+++"):
-        return "green"
-    return "red" if line.startswith("-") and not line.startswith("---") else ""
-
-
-def reporter(as_json: bool, out: IO[str] | None = None) -> Reporter:
-    """Returns the way to show a command on this output: JSON when asked, a table on a terminal."""
     out = out or sys.stdout
+    place = log or (lambda: "")
     if as_json:
-        return JsonReporter(out)
-    return LiveReporter(out) if out.isatty() else PlainReporter(out)
+        return JsonReporter(out, place)
+    if out.isatty():
+        return LiveReporter(out, place, whole=whole or log is None)
+    return PlainReporter(out, log=place)
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> Exit:

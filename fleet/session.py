@@ -11,7 +11,8 @@ from invoke.exceptions import Exit as InvokeExit
 from fleet.connections import Connections
 from fleet.context import role_names
 from fleet.inventory import Host, Inventory, find, load
-from fleet.report import Outcome, exit_code
+from fleet.report import Outcome, Reporter, exit_code, reporter
+from fleet.runlog import Logged, RunLog
 from fleet.target import select
 
 
@@ -22,6 +23,18 @@ class Session:
     inventory: Inventory
     hosts: tuple[Host, ...]
     connections: Connections
+
+    def reporter(self, command: str, as_json: bool, *, whole: bool = False) -> Reporter:
+        """Returns what shows how a command goes and keeps a log of it.
+
+        Args:
+            command: its name, such as `deploy-hangar`, for the log's folder.
+            as_json: one JSON object per host.
+            whole: show what every host has to say, however many there are.
+        """
+        log = RunLog(self.inventory.logs, command, self.inventory.fleet)
+        shown = reporter(as_json, log=lambda: log.place, whole=whole)
+        return Logged(shown, log)
 
 
 @contextmanager

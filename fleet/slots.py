@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from fleet.errors import Exit, FleetError, UsageError
 from fleet.inventory import Host
-from fleet.report import Outcome, Reporter
+from fleet.report import WAITS, Outcome, Reporter
+from fleet.summary import NOT_BEGUN
 
 SLOTS = 8
 Work = Callable[[Host, Callable[[str], None]], Outcome]
@@ -27,8 +28,8 @@ def on_each(
     """Does the work on each host and returns the outcomes in the order of the hosts.
 
     An error of ours on one host is that host's outcome; the others go on, as long as no more than
-    `max_failed` have failed. Off-line is not failed. The threads are daemons: when
-    ops press Ctrl-C, nobody waits for a link that may be dead.
+    `max_failed` have failed. Off-line is not failed. The threads are daemons: when ops press Ctrl-C,
+    nobody waits for a link that may be dead, and of each host is told what is known.
 
     Args:
         hosts: what to work on.
@@ -47,15 +48,21 @@ def on_each(
     """
     waiting: queue.SimpleQueue[Host | None] = queue.SimpleQueue()
     ended: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-
+    over = threading.Event()
     failed: list[str] = []
+    now: dict[str, str] = {}
+
+    def say(host: str, text: str) -> None:
+        now[host] = text
+        reporter.progress(host, text)
 
     def slot() -> None:
-        while (host := waiting.get()) is not None:
+        while (host := waiting.get()) is not None and not over.is_set():
             if max_failed is not None and len(failed) > max_failed:
                 ended.put(_not_begun(host))
                 continue
-            outcome = _attempt(host, work, reporter)
+            say(host.name, "begins")
+            outcome = _attempt(host, work, say)
             after(host)
             if outcome.code == Exit.FAILED:
                 failed.append(outcome.host)
@@ -66,7 +73,7 @@ def on_each(
         if slots < 1:
             raise UsageError(f"--slots: expected 1 or more, found {slots}")
         for host in hosts:
-            reporter.progress(host.name, "waits")
+            say(host.name, WAITS)
             waiting.put(host)
         for number in range(min(slots, len(hosts))):
             waiting.put(None)
@@ -76,7 +83,17 @@ def on_each(
             outcome = ended.get()
             outcomes[outcome.host] = outcome
             reporter.done(outcome)
+    except KeyboardInterrupt:
+        while not ended.empty():
+            outcome = ended.get()
+            outcomes[outcome.host] = outcome
+            reporter.done(outcome)
+        for host in hosts:
+            if host.name not in outcomes:
+                reporter.done(_interrupted(host, now.get(host.name, WAITS)))
+        raise
     finally:
+        over.set()
         reporter.close()
     return [outcomes[host.name] for host in hosts]
 
@@ -102,15 +119,27 @@ def _not_begun(host: Host) -> Outcome:
     return Outcome(
         host.name,
         Exit.FAILED,
-        "not begun",
+        NOT_BEGUN,
         "more hosts have failed than --max-failed allows",
         "see why those failed; then run the command again",
     )
 
 
-def _attempt(host: Host, work: Work, reporter: Reporter) -> Outcome:
+def _interrupted(host: Host, was: str) -> Outcome:
+    if was == WAITS:
+        return Outcome(host.name, Exit.INTERRUPTED, NOT_BEGUN, "its turn had not come")
+    return Outcome(
+        host.name,
+        Exit.INTERRUPTED,
+        "interrupted",
+        f"last seen at: {was}",
+        "what was begun on a host may go on there; the same command again says how it ended",
+    )
+
+
+def _attempt(host: Host, work: Work, say: Callable[[str, str], None]) -> Outcome:
     try:
-        return work(host, lambda text: reporter.progress(host.name, text))
+        return work(host, lambda text: say(host.name, text))
     except FleetError as error:
         return Outcome.of(host.name, error)
     except Exception as error:

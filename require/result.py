@@ -134,6 +134,7 @@ class Event:
         total: steps of this stage.
         key: what it is at, "" when nothing in particular.
         status: how that ended, "" when it has just begun.
+        run: id of the run on the host, "" before it is asked for one.
     """
 
     host: str
@@ -142,6 +143,7 @@ class Event:
     total: int = 0
     key: str = ""
     status: str = ""
+    run: str = ""
 
 
 Progress = Callable[[Event], None]

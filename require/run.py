@@ -357,7 +357,7 @@ class Session:
         )
 
     def _tell(self, stage: str, done: int, total: int, key: str = "", status: str = "") -> None:
-        self.progress(Event(self.host, stage, done, total, key, status))
+        self.progress(Event(self.host, stage, done, total, key, status, self.run))
 
     def result(self, check: bool) -> Result:
         """Return what came of it."""

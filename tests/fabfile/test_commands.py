@@ -161,6 +161,34 @@ def test_a_host_that_is_off_line_is_3_and_says_that_nothing_is_queued(
     assert "nothing is queued" in lines["EC-TAB"]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["converge"], "converge"),
+        (["converge", "--check"], "drift"),
+        (["drift"], "drift"),
+        (["sync"], "sync"),
+        (["rollback"], "rollback"),
+    ],
+)
+def test_what_a_command_did_to_hosts_is_kept_and_its_place_is_told_last(
+    words: list[str], name: str, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fab(*words, "--target", "all")
+    (run,) = (fleet.path.parent / "logs").iterdir()
+    assert f"-{name}-" in run.name
+    assert capsys.readouterr().out.splitlines()[-1] == f"log: {run}"
+    assert sorted(each.name for each in run.iterdir()) == [
+        "EC-TAA.log", "EC-TAB.log", "summary.json",
+    ]  # fmt: skip
+
+
+def test_what_only_looks_keeps_no_log(fleet: Fleet) -> None:
+    fab("logs", "--target", "all")
+    fab("releases", "--target", "all")
+    assert not (fleet.path.parent / "logs").exists()
+
+
 def test_a_host_key_that_changed_is_4_with_both_fingerprints(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from fleet.errors import Exit, FleetError, Offline, UsageError, combine
 from fleet.inventory import Host
-from fleet.report import JsonReporter, LiveReporter, Outcome, PlainReporter, exit_code, reporter
+from fleet.live import LiveReporter
+from fleet.report import JsonReporter, Outcome, PlainReporter, exit_code, reporter
 from fleet.slots import most_failed, on_each
 
 HOSTS = [Host(name, ("aircraft",), (), "10.0.0.1") for name in ("EC-TAA", "EC-TAB", "EC-TAC")]
