@@ -18,7 +18,7 @@ from typing import Any
 
 import paramiko
 
-from fleet import hostkeys
+from fleet import hostkeys, sudo
 from fleet.channel import Completed, DeadlinePassed, Input, Lines, execute
 from fleet.errors import AccessRefused, FleetError, LinkLost, Offline
 from fleet.wire import Stream, Wire
@@ -270,6 +270,7 @@ class Connection:
 
         Raises:
             Offline: the host cannot be reached, or the link broke (LinkLost).
+            AccessRefused: it does not let us in, or its sudo does not let us be root.
             fleet.channel.DeadlinePassed: it took longer.
         """
         command = shlex.join(argv)
@@ -294,7 +295,7 @@ class Connection:
         with self._turn(what, timeout_s), self._session() as channel:
             self._traffic.trips += 2  # the channel, and the answer
             assert self._wire is not None
-            return execute(
+            done = execute(
                 self.name,
                 channel,
                 self._wire,
@@ -305,6 +306,11 @@ class Connection:
                 started=started,
                 on_output=on_output,
             )
+        if "sudo -n" in command and done.exit:
+            refused = sudo.refusal(done, self.name, self.endpoint.user, self.endpoint.place)
+            if refused is not None:
+                raise refused
+        return done
 
     @contextlib.contextmanager
     def _turn(self, what: str, timeout_s: float) -> Iterator[None]:
