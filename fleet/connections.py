@@ -32,6 +32,12 @@ class Connections:
         self._inventory = inventory
         self._deadlines = deadlines
         self._key = key or keys.of_ops(inventory.keys)
+        # Now, and not when a host is called: then several would ask for a passphrase at once.
+        self._others = {
+            name: keys.load(bastion.identity)
+            for name, bastion in inventory.bastions.items()
+            if bastion.identity
+        }
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -52,7 +58,7 @@ class Connections:
             FleetError: the host, or one on the way, was never enrolled, so there is no key it must
                 show.
         """
-        through = self._inventory.hosts[host.via] if host.via else None
+        through = self._inventory.through(host)
         gateway = self.to(through) if through else None
         if not host.enrolled:
             raise FleetError(
@@ -67,15 +73,16 @@ class Connections:
                     address=(through and through.tower and host.tower) or host.address,
                     port=host.port,
                     user=host.user,
-                    key=self._key,
+                    key=self._others.get(host.name, self._key),
                     host_key=host.facts["host_key"],
+                    bastion=host.name in self._inventory.bastions,
                 )
                 self._open[host.name] = Connection(end, gateway, self._deadlines)
             return self._open[host.name]
 
     def hang_up(self, host: Host) -> None:
         """Closes the connection to a host when the work on it is over, unless it is on others' way."""
-        if any(other.via == host.name for other in self._inventory.hosts.values()):
+        if self._inventory.is_on_a_way(host):
             return
         if (connection := self._open.get(host.name)) is not None:
             connection.close()

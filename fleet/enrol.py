@@ -104,7 +104,10 @@ class Enrolment:
                     f"{self.host.name} is reached through {via.name}, which is not enrolled yet",
                     f"first: fab init-machine --host root@{via.address}:22 --as {via.name}",
                 )
-        for host, roles in ((self.host, FIRST_ROLES), *((via, ("tower",)) for via in way)):
+        for host, roles in (
+            (self.host, FIRST_ROLES),
+            *((via, ("tower",)) for via in way if "tower" in via.roles),
+        ):
             catalog(self.inventory, host, roles)
 
     def _check_fingerprint(self) -> None:

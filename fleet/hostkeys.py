@@ -32,28 +32,35 @@ def line_of(key: paramiko.PKey) -> str:
 
 
 def changed(
-    name: str, address: str, expected: paramiko.PKey, found: paramiko.PKey
+    name: str, address: str, expected: paramiko.PKey, found: paramiko.PKey, bastion: bool = False
 ) -> HostKeyChanged:
     """Returns the error for a host that shows another key than the pinned one."""
+    pinned = "in its UserKnownHostsFile" if bastion else "at first contact"
+    anew = (
+        "write its new key there"
+        if bastion
+        else f"remove its file from enrolled/ and run: fab init-machine --host root@ADDRESS:22 "
+        f"--as {name} --fingerprint {found.fingerprint}"
+    )
     return HostKeyChanged(
-        f"{name}: the host at {address} shows another key than the one pinned at first contact: "
+        f"{name}: the host at {address} shows another key than the one pinned {pinned}: "
         f"expected {expected.fingerprint}, found {found.fingerprint}",
-        "nothing was sent to it. If somebody really set this host up anew, remove its file from "
-        f"enrolled/ and run: fab init-machine --host root@ADDRESS:22 --as {name} "
-        f"--fingerprint {found.fingerprint}; if nobody did, another machine answers there",
+        f"nothing was sent to it. If somebody really set this host up anew, {anew}; "
+        "if nobody did, another machine answers there",
     )
 
 
 class Pinned(paramiko.MissingHostKeyPolicy):
     """Rejects a host that shows a key of another kind than the pinned one."""
 
-    def __init__(self, name: str, address: str, expected: paramiko.PKey) -> None:
+    def __init__(self, name: str, address: str, expected: paramiko.PKey, bastion: bool) -> None:
         self._name, self._address, self._expected = name, address, expected
+        self._bastion = bastion
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
     ) -> None:
-        raise changed(self._name, self._address, self._expected, key)
+        raise changed(self._name, self._address, self._expected, key, self._bastion)
 
 
 class FirstContact(paramiko.MissingHostKeyPolicy):

@@ -33,6 +33,7 @@ IDENTITIES = "age.key"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}"
 _ADDRESS = r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?"
 _USER = r"[a-z_][a-z0-9_-]{0,31}"
+_PARTS = ("fleet", "ssh_config", "vars", "groups", "hosts")
 _HOST_KEYS = ("address", "groups", "port", "tower", "user", "vars", "via")
 
 
@@ -43,6 +44,7 @@ class Host:
     `groups` are all that it is in, those that hold others included, the weakest first. `facts` is what
     first contact learned (`host_key`, `ssh_key`, `tower_key`, …), empty before it. `origins` says for
     each variable where it comes from, and what it overrides; `secrets` the same of the secrets, closed.
+    `identity` is the private key of a bastion that wants another one than that of ops.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Host:
     origins: Origins = field(default_factory=dict)
     secrets: Origins = field(default_factory=dict)
     line: int = 0
+    identity: Path | None = None
 
     @property
     def enrolled(self) -> bool:
@@ -68,7 +71,8 @@ class Host:
 class Inventory:
     """All hosts and groups of one fleet, in the order of the file.
 
-    `variables` are all that have a value at some level, with one of the places.
+    `variables` are all that have a value at some level, with one of the places. `bastions` are hosts that
+    are only gone through, as the `ssh_config` that the file names has them.
     """
 
     fleet: str
@@ -77,6 +81,7 @@ class Inventory:
     hosts: Mapping[str, Host] = field(default_factory=dict)
     secrets: Secrets = field(default_factory=Secrets)
     variables: Origins = field(default_factory=dict)
+    bastions: Mapping[str, Host] = field(default_factory=dict)
 
     def in_group(self, group: str) -> tuple[Host, ...]:
         """Returns the hosts of a group and of those that it holds, in the order of the file."""
@@ -84,10 +89,18 @@ class Inventory:
 
     def way_to(self, host: Host) -> tuple[Host, ...]:
         """Returns the hosts that one is reached through, the one we call ourselves first."""
+        through = self.through(host)
+        return (*self.way_to(through), through) if through else ()
+
+    def through(self, host: Host) -> Host | None:
+        """Returns the host that one is reached through; None where we call it ourselves."""
         if host.via is None:
-            return ()
-        through = self.hosts[host.via]
-        return (*self.way_to(through), through)
+            return None
+        return self.hosts.get(host.via) or self.bastions[host.via]
+
+    def is_on_a_way(self, host: Host) -> bool:
+        """Whether another host is reached through this one."""
+        return any(o.via == host.name for o in (*self.hosts.values(), *self.bastions.values()))
 
     @property
     def keys(self) -> Path:
@@ -151,7 +164,7 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
     root, faults = read(path)
     if root is None:
         raise UsageError(f"{path}:1: expected fleet, groups and hosts, found an empty file")
-    parts = dict(root.items("fleet, vars, groups and hosts", ("fleet", "vars", "groups", "hosts")))
+    parts = dict(root.items("fleet, vars, groups and hosts", _PARTS))
     for needed in ("fleet", "groups", "hosts"):
         if needed not in parts:
             faults.add(1, f"a key {needed}", "none")
@@ -161,7 +174,8 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
     described = dict(parts["hosts"].items("hosts by name"))
     groups = read_groups(parts["groups"], roles, described)
     hosts = {name: _host(name, value, groups, shared) for name, value in described.items()}
-    _check_together(hosts, groups, faults)
+    through = _bastions(path, parts.get("ssh_config"), hosts)
+    _check_together(hosts, groups, through, faults)
     secrets = read_secrets(path.parent / "secrets", groups, hosts, faults)
     sources = [shared, *(group.origins for group in groups.values())]
     sources += [host.origins for host in hosts.values()]
@@ -176,7 +190,18 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
         )
         for name, host in hosts.items()
     }
-    return Inventory(fleet, path, groups, hosts, secrets, variables)
+    return Inventory(fleet, path, groups, hosts, secrets, variables, through)
+
+
+def _bastions(path: Path, named: Value | None, hosts: Mapping[str, Host]) -> dict[str, Host]:
+    """Returns the hosts on the way that the `ssh_config` describes, and the file does not."""
+    from fleet.ssh_config import bastions
+
+    if named is None or not (config := named.text("the name of a file")):
+        return {}
+    wanted = [host.via for host in hosts.values() if host.via]
+    found = bastions(path.parent / Path(config).expanduser(), wanted, hosts)
+    return {name: replace(host, line=named.line) for name, host in found.items()}
 
 
 def _host(name: str, value: Value, groups: Mapping[str, Group], shared: Origins) -> Host:
@@ -220,11 +245,17 @@ def _tower(value: Value) -> str:
         return ""
 
 
-def _check_together(hosts: Mapping[str, Host], groups: Mapping[str, Group], faults: Faults) -> None:
+def _check_together(
+    hosts: Mapping[str, Host],
+    groups: Mapping[str, Group],
+    through: Mapping[str, Host],
+    faults: Faults,
+) -> None:
     """Notes what is wrong only when hosts are seen side by side."""
     taken: dict[tuple[str, int], str] = {}
     towers: dict[str, str] = {}
     circling: set[str] = set()
+    hops = {**hosts, **through}
     for host in hosts.values():
         if not re.fullmatch(_NAME, host.name) or host.name == "all":
             expected = "a host name of letters, digits and dashes, and not `all`"
@@ -238,10 +269,11 @@ def _check_together(hosts: Mapping[str, Host], groups: Mapping[str, Group], faul
             faults.add(host.line, "an address of its own", f"{host.address}, which is {other}'s")
         if host.tower and (other := towers.setdefault(host.tower, host.name)) != host.name:
             faults.add(host.line, "a tower address of its own", f"{host.tower}, which is {other}'s")
-        if host.via and host.via not in hosts:
-            hint = did_you_mean(host.via, hosts)
+        if host.via and host.via not in hops:
+            hint = did_you_mean(host.via, hops)
             faults.add(host.line, "via to name a host", repr(host.via), hint)
-        if host.name not in circling and (circle := _circle(host, hosts)):
+    for host in hops.values():
+        if host.name not in circling and (circle := _circle(host, hops)):
             circling.update(circle)
             expected = "via to end at a host that is reached directly"
             faults.add(host.line, expected, f"a circle: {' → '.join(circle)}")

@@ -33,7 +33,14 @@ def of_ops(folder: Path) -> paramiko.PKey:
     'ssh-ed25519'
     """
     paths = [folder / name for name in NAMES]
-    return load(next((path for path in paths if path.exists() or _public(path).exists()), paths[0]))
+    found = next((path for path in paths if path.exists() or _public(path).exists()), None)
+    if found is not None:
+        return load(found)
+    raise UsageError(
+        f"there is no key of ops at {paths[0]}",
+        f"set TURNAROUND_KEYS to the folder with {NAMES[0]}, or with {NAMES[0]}.pub when an SSH agent "
+        f"holds it; or make one: ssh-keygen -t ed25519 -f {paths[0]}",
+    )
 
 
 def load(path: Path) -> paramiko.PKey:
@@ -52,11 +59,7 @@ def load(path: Path) -> paramiko.PKey:
     except FileNotFoundError:
         if _public(path).exists():
             return _from_agent(path)
-        raise UsageError(
-            f"there is no key of ops at {path}",
-            f"set TURNAROUND_KEYS to the folder with {path.name}, or with {path.name}.pub when an "
-            f"SSH agent holds it; or make one: ssh-keygen -t ed25519 -f {path}",
-        ) from None
+        raise UsageError(f"there is no private key at {path}, nor its public half") from None
     except TypeError:  # what cryptography says where a passphrase is needed
         held = _held(_public(path)) if _public(path).exists() else None
         return held or _unlock(path)

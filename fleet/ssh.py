@@ -48,7 +48,8 @@ DEADLINES = Deadlines()
 class Endpoint:
     """Where and as whom a host is reached, and which key it must show.
 
-    `policy` decides about a key that is not pinned; at first contact only.
+    `policy` decides about a key that is not pinned; at first contact only. A `bastion` is not the
+    inventory's: its key was pinned elsewhere.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Endpoint:
     key: paramiko.PKey
     host_key: str | None
     policy: paramiko.MissingHostKeyPolicy | None = None
+    bastion: bool = False
 
     @property
     def place(self) -> str:
@@ -184,7 +186,9 @@ class Connection:
         try:
             connection.open()
         except paramiko.BadHostKeyException as error:
-            raise hostkeys.changed(self.name, end.place, error.expected_key, error.key) from None
+            raise hostkeys.changed(
+                self.name, end.place, error.expected_key, error.key, end.bastion
+            ) from None
         except paramiko.AuthenticationException:
             raise AccessRefused(
                 f"{self.name}: {end.user}@{end.place} does not accept the key of ops",
@@ -207,7 +211,9 @@ class Connection:
         pinned = hostkeys.parse(end.host_key)
         known_as = end.address if end.port == 22 else f"[{end.address}]:{end.port}"
         client.get_host_keys().add(known_as, pinned.get_name(), pinned)
-        client.set_missing_host_key_policy(hostkeys.Pinned(self.name, end.place, pinned))
+        client.set_missing_host_key_policy(
+            hostkeys.Pinned(self.name, end.place, pinned, end.bastion)
+        )
 
     def forward(self, place: tuple[str, int], name: str) -> Stream:
         """Opens a way through this host to another one (ProxyJump).

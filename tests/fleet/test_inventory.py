@@ -96,7 +96,7 @@ def test_words_stay_words_in_yaml(tmp_path: Path) -> None:
         (
             "fleet: lab",
             "flet: lab",
-            ":1: expected one of fleet, groups, hosts, vars, found 'flet' (did you mean fleet?)",
+            ":1: expected one of fleet, groups, hosts, ssh_config, vars, found 'flet' (did you mean fleet?)",
         ),
         ("fleet: lab\n", "", ":1: expected a key fleet, found none"),
         (
