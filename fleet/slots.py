@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import threading
@@ -14,6 +15,7 @@ from fleet.report import WAITS, Outcome, Reporter
 from fleet.summary import NOT_BEGUN
 
 SLOTS = 8
+HEAR_S = 0.5
 Work = Callable[[Host, Callable[[str], None]], Outcome]
 
 
@@ -53,8 +55,10 @@ def on_each(
     now: dict[str, str] = {}
 
     def say(host: str, text: str) -> None:
-        now[host] = text
-        reporter.progress(host, text)
+        # What goes on after the end is nobody's progress any more.
+        if not over.is_set():
+            now[host] = text
+            reporter.progress(host, text)
 
     def slot() -> None:
         while (host := waiting.get()) is not None and not over.is_set():
@@ -80,10 +84,11 @@ def on_each(
             threading.Thread(target=slot, name=f"slot-{number}", daemon=True).start()
         for _ in hosts:
             # Told from here: an output that is gone must end the command, not one of its threads.
-            outcome = ended.get()
+            outcome = _next(ended)
             outcomes[outcome.host] = outcome
             reporter.done(outcome)
     except KeyboardInterrupt:
+        over.set()
         while not ended.empty():
             outcome = ended.get()
             outcomes[outcome.host] = outcome
@@ -113,6 +118,13 @@ def most_failed(text: str, hosts: int) -> int | None:
     if found is None:
         return None
     return hosts * int(found[1]) // 100 if found[2] else int(found[1])
+
+
+def _next(ended: queue.SimpleQueue[Outcome]) -> Outcome:
+    """Waits in short pieces: a Ctrl-C just before a wait is only heard after it."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return ended.get(timeout=HEAR_S)
 
 
 def _not_begun(host: Host) -> Outcome:

@@ -18,7 +18,7 @@ FEW = 8
 MOST_LINES = 20
 _ORDER = (Exit.FAILED, Exit.INTERRUPTED, Exit.OFFLINE)
 NOT_BEGUN = "not begun"
-_NUMBER = r"\b[0-9][0-9.]*\b"
+_NUMBER = r"\b[0-9]+([.:][0-9]+)*\b"
 
 
 def tally(outcomes: Sequence[Outcome]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -60,6 +61,15 @@ def test_each_host_is_let_go_of_when_its_work_is_over() -> None:
     assert len(gone) == 200
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard, however the tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_an_interrupt_ends_at_once_and_says_of_each_host_what_is_known() -> None:
     never, at_work = threading.Event(), threading.Barrier(2)
     worked: list[str] = []
@@ -70,13 +80,15 @@ def test_an_interrupt_ends_at_once_and_says_of_each_host_what_is_known() -> None
             return Outcome(host.name, status="changed")
         say(f"apply 3/12 file:/etc/x, run {host.name}-1a2b")
         if at_work.wait(5) == 0:
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         never.wait(10)
         return Outcome(host.name)
 
     seen = Seen()
+    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         on_each(HOSTS, work, seen, slots=2)
+    assert time.monotonic() - started < 5
     begun = list(worked)
     never.set()
     assert seen.closed == 1

@@ -31,7 +31,10 @@ def test_the_failed_come_first_and_what_went_well_is_only_counted() -> None:
     [
         (("no disk", "no disk"), "no disk"),
         (("fab converge --target EC-TAA", "fab converge --target EC-TAB"), "fab … HOST"),
-        (("10.64.1.5: no answer in 15 s", "10.64.1.6: no answer in 15 s"), "…: no answer in … s"),
+        (
+            ("10.64.1.5:22: no answer in 15 s", "10.64.1.6: no answer in 15 s"),
+            "…: no answer in … s",
+        ),
         (("SHA256:a", "SHA256:b"), ""),
     ],
 )
