@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 
 import paramiko
 
@@ -20,6 +21,7 @@ class Connections:
         inventory: the fleet.
         key: the private key of ops; None takes the one of the inventory's keys.
         deadlines: seconds per wait.
+        others: keys of bastions that want another one; None reads what the inventory names.
     """
 
     def __init__(
@@ -27,17 +29,14 @@ class Connections:
         inventory: Inventory,
         key: paramiko.PKey | None = None,
         deadlines: Deadlines = DEADLINES,
+        others: Mapping[str, paramiko.PKey] | None = None,
     ) -> None:
         _hush_paramiko()
         self._inventory = inventory
         self._deadlines = deadlines
         self._key = key or keys.of_ops(inventory.keys)
         # Now, and not when a host is called: then several would ask for a passphrase at once.
-        self._others = {
-            name: keys.load(bastion.identity)
-            for name, bastion in inventory.bastions.items()
-            if bastion.identity
-        }
+        self._others = _others(inventory) if others is None else others
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -50,6 +49,10 @@ class Connections:
     @property
     def key(self) -> paramiko.PKey:
         return self._key
+
+    def renewed(self, inventory: Inventory) -> Connections:
+        """Returns connections of their own to the fleet as it is now, with the keys of these."""
+        return Connections(inventory, self._key, self._deadlines, self._others)
 
     def to(self, host: Host) -> Connection:
         """Returns the connection to a host, through the hosts that the inventory names on the way.
@@ -91,6 +94,11 @@ class Connections:
         """Closes every connection; whatever waits on one of them is told at once."""
         for connection in list(self._open.values()):
             connection.close()
+
+
+def _others(inventory: Inventory) -> dict[str, paramiko.PKey]:
+    bastions = inventory.bastions.values()
+    return {each.name: keys.load(each.identity) for each in bastions if each.identity}
 
 
 def _hush_paramiko() -> None:

@@ -243,7 +243,7 @@ class Enrolment:
         inventory = load(self.inventory.path)
         self.say(f"calling back through {self.host.via}")
         for left in reversed(range(REACH_ATTEMPTS)):
-            with Connections(inventory, self.connections.key) as connections:
+            with self.connections.renewed(inventory) as connections:
                 try:
                     connections.to(inventory.hosts[self.host.name]).open()
                     return

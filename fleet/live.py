@@ -144,6 +144,8 @@ class LiveReporter:
             for line in summary.worst(outcomes, width=self._console.size.width):
                 style = "" if line.startswith(" ") else "bold"
                 self._console.print(line, style=style, soft_wrap=True)
+            if said := sum(bool(each.lines) for each in outcomes):
+                self._console.print(f"\n{said} hosts have more to say: see the log")
         if len(outcomes) > 1:
             self._console.print(f"\n{summary.tally(outcomes)}")
         if place:

@@ -192,13 +192,13 @@ def reporter(
         log: tells where the run is kept; None where it is not, so that all must be shown.
         whole: show what every host has to say, however many there are.
     """
-    from fleet.live import LiveReporter
-
     out = out or sys.stdout
     place = log or (lambda: "")
     if as_json:
         return JsonReporter(out, place)
     if out.isatty():
+        from fleet.live import LiveReporter
+
         return LiveReporter(out, place, whole=whole or log is None)
     return PlainReporter(out, log=place)
 

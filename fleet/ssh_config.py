@@ -7,13 +7,13 @@ User, IdentityFile, UserKnownHostsFile and ProxyJump (one name). Whose key is no
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import paramiko
 
+from fleet import hostkeys
 from fleet.errors import UsageError
 from fleet.inventory import Host
 
@@ -68,7 +68,7 @@ def _bastion(path: Path, config: paramiko.SSHConfig, name: str, known: Collectio
         raise wrong("User", "none")
     if not said.get("port", "22").isdecimal():
         raise wrong("a port", repr(said["port"]))
-    jump = said.get("proxyjump")
+    jump = None if said.get("proxyjump") == "none" else said.get("proxyjump")
     if jump is not None and jump not in known:
         raise wrong("ProxyJump to be one Host of this file, or a host of the inventory", repr(jump))
     if not said.get("userknownhostsfile"):
@@ -102,7 +102,7 @@ def _pinned(files: Iterable[Path], known_as: str) -> str | None:
     found: Mapping[str, paramiko.PKey] = keys.lookup(known_as) or {}
     for kind in _KINDS:
         if kind in found:
-            return f"{kind} {base64.b64encode(found[kind].asbytes()).decode()}"
+            return hostkeys.line_of(found[kind])
     return None
 
 

@@ -211,6 +211,14 @@ def test_a_check_shows_where_diffs_begin_and_diff_shows_them_whole() -> None:
     assert converge(changed).lines == ("changed: file:/etc/x (base): content",)
 
 
+def test_the_log_has_diffs_whole_and_all_else_that_is_shown() -> None:
+    result = Result("EC-TAA", True, (WOULD,), errors=("no disk",), last_run=UNFINISHED)
+    outcome = converge(result, check=True)
+    assert "+line 99" in outcome.whole
+    assert {each for each in outcome.lines if "--diff" not in each} <= set(outcome.whole)
+    assert outcome.whole[-1] == "error: no disk"
+
+
 def test_json_has_changes_and_what_it_cost() -> None:
     told = converge(Result("EC-TAA", True, (OK, WOULD), trips=1), check=True).as_json()
     assert [change["key"] for change in told["changes"]] == ["file:/etc/x"]
@@ -218,6 +226,7 @@ def test_json_has_changes_and_what_it_cost() -> None:
     assert {"trips", "bytes", "seconds", "errors"} <= set(told)
 
 
+UNFINISHED = LastRun("r7", "eva@gate", "2026-11-23T02:00:00Z", finished=False, running=False)
 WENT_WELL = LastRun("r7", "eva@gate", "2026-11-23T02:00:00Z", finished=True, running=False)
 BEFORE = "run before this one: r7 by eva@gate at 2026-11-23T02:00:00Z"
 
@@ -294,9 +303,10 @@ def test_progress_is_said_in_a_line() -> None:
     said: list[str] = []
 
     def engine(*_: Any, progress: Callable[[Event], None], **__: Any) -> Result:
-        progress(Event("EC-TAA", "apply", 3, 12, "file:/etc/x"))
+        progress(Event("EC-TAA", "probe", 0, 12))
+        progress(Event("EC-TAA", "apply", 3, 12, "file:/etc/x", run="2026-1a2b"))
         progress(Event("EC-TAA", "verify"))
         return Result("EC-TAA", False, ())
 
     on_host(Line(), require.Catalog(), said.append, run=engine)  # type: ignore[arg-type]
-    assert said == ["apply 3/12 file:/etc/x", "verify"]
+    assert said == ["probe 0/12", "apply 3/12 file:/etc/x, run 2026-1a2b", "verify"]

@@ -97,6 +97,17 @@ def test_what_the_inventory_describes_is_not_looked_up(written: Written) -> None
     assert list(fleet.bastions) == ["inner"]
 
 
+def test_a_bastion_may_be_kept_from_the_way_that_all_others_take(written: Written) -> None:
+    written.config.write_text(
+        CONFIG.replace("  ProxyJump outer\n", "").replace(
+            "  User out", "  User out\n  ProxyJump none"
+        )
+        + "Host *\n  ProxyJump outer\n"
+    )
+    fleet = written.load()
+    assert [hop.name for hop in fleet.way_to(fleet.hosts["EC-TAA"])] == ["outer", "inner"]
+
+
 def test_a_pattern_makes_no_bastion(written: Written) -> None:
     written.config.write_text(CONFIG.replace("Host inner", "Host inn*"))
     with pytest.raises(UsageError, match="expected via to name a host, found 'inner'"):
@@ -179,6 +190,16 @@ class TestOnTheWay:
         assert {name: each.logins for name, each in servers.items()} == {
             "outer": ["out"], "inner": ["in"], "EC-TAA": ["ops"],
         }  # fmt: skip
+
+    def test_connections_to_the_fleet_anew_ask_for_no_key_again(
+        self, written: Written, servers: dict[str, Loopback]
+    ) -> None:
+        with Connections(written.load(), deadlines=QUICK) as first:
+            written.identity.unlink()
+            fleet = written.load()
+            with first.renewed(fleet) as connections:
+                connections.to(fleet.hosts["EC-TAA"]).open()
+        assert servers["inner"].logins == ["in"]
 
     def test_a_bastion_that_shows_another_key_is_refused(
         self, written: Written, servers: dict[str, Loopback]
