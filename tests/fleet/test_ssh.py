@@ -196,45 +196,6 @@ def test_a_link_that_broke_before_anything_was_sent_is_off_line_and_nothing_ran(
     assert str(caught.value) == "EC-TAA: the connection broke (closed)"
 
 
-def test_no_more_sessions_are_open_at_once_than_an_sshd_gives(
-    server: Loopback, connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection._sessions = threading.BoundedSemaphore(1)
-    goes_on = threading.Event()
-    monkeypatch.setattr(server, "answer", lambda *_: goes_on.wait(5) and (0, b"", b""))
-    first = threading.Thread(target=connection.run, args=(["first"],), kwargs={"timeout_s": 5})
-    first.start()
-    while "first" not in server.commands:
-        time.sleep(0.005)
-    with pytest.raises(DeadlinePassed, match=r"second had no turn within 0\.1 s"):
-        connection.run(["second"], timeout_s=0.1)
-    goes_on.set()
-    assert connection.run(["third"], timeout_s=5).exit == 0
-    first.join()
-    assert server.commands[-1] == "third"
-    assert "second" not in server.commands
-
-
-def test_closing_does_not_wait_for_one_that_is_being_opened(
-    server: Loopback, ops_key: paramiko.PKey
-) -> None:
-    with mute_server() as port:
-        waits = Connection(endpoint(server, ops_key, port=port), deadlines=QUICK)
-
-        def wait() -> None:
-            with pytest.raises(Offline):
-                waits.open()
-
-        opening = threading.Thread(target=wait)
-        opening.start()
-        while waits._lock.acquire(blocking=False):
-            waits._lock.release()
-        started = time.monotonic()
-        waits.close()
-        assert time.monotonic() - started < 0.2
-        opening.join()
-
-
 def test_a_silent_link_is_given_up_long_before_the_commands_deadline(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
