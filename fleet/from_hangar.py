@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from fleet import keys
 from fleet.configuration import FOLDER, NAME
-from fleet.connections import load_key
 from fleet.context import catalog, role_names
 from fleet.converge import on_host
 from fleet.errors import FleetError, UsageError
@@ -38,7 +38,7 @@ def converge(name: str, key: Path, operator: str, top: Path = TOP) -> Outcome:
     Raises:
         FleetError: it cannot be asked; off-line is `Offline`.
     """
-    inventory = load(top / FOLDER / NAME, roles=role_names())
+    inventory = load(top / FOLDER / NAME, roles=role_names(), ways=False)
     host = inventory.hosts.get(name)
     if host is None:
         raise UsageError(f"there is no host {name} in this configuration's inventory")
@@ -62,7 +62,7 @@ def _endpoint(host: Host, key: Path) -> Endpoint:
         address=host.tower or host.address,
         port=host.port,
         user=USER,
-        key=load_key(key),
+        key=keys.load(key),
         host_key=host.facts.get("host_key"),
     )
 

@@ -151,12 +151,13 @@ def find(given: str | None, environment: Mapping[str, str] = os.environ, top: Pa
     )
 
 
-def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
+def load(path: Path, roles: Collection[str] | None = None, *, ways: bool = True) -> Inventory:
     """Reads an inventory, the secrets' names and what was enrolled beside it.
 
     Args:
         path: the YAML file.
         roles: the roles that exist; None accepts any name.
+        ways: read how bastions are reached, which lies on the machine of ops and nowhere else.
 
     Raises:
         UsageError: every fault of the file, each as `FILE:LINE: expected …, found …`.
@@ -174,7 +175,7 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
     described = dict(parts["hosts"].items("hosts by name"))
     groups = read_groups(parts["groups"], roles, described)
     hosts = {name: _host(name, value, groups, shared) for name, value in described.items()}
-    through = _bastions(path, parts.get("ssh_config"), hosts)
+    through = _bastions(path, parts.get("ssh_config"), hosts, ways)
     _check_together(hosts, groups, through, faults)
     secrets = read_secrets(path.parent / "secrets", groups, hosts, faults)
     sources = [shared, *(group.origins for group in groups.values())]
@@ -193,13 +194,17 @@ def load(path: Path, roles: Collection[str] | None = None) -> Inventory:
     return Inventory(fleet, path, groups, hosts, secrets, variables, through)
 
 
-def _bastions(path: Path, named: Value | None, hosts: Mapping[str, Host]) -> dict[str, Host]:
+def _bastions(
+    path: Path, named: Value | None, hosts: Mapping[str, Host], ways: bool
+) -> dict[str, Host]:
     """Returns the hosts on the way that the `ssh_config` describes, and the file does not."""
     from fleet.ssh_config import bastions
 
     if named is None or not (config := named.text("the name of a file")):
         return {}
     wanted = [host.via for host in hosts.values() if host.via]
+    if not ways:
+        return {name: Host(name, (), (), "") for name in wanted if name not in hosts}
     found = bastions(path.parent / Path(config).expanduser(), wanted, hosts)
     return {name: replace(host, line=named.line) for name, host in found.items()}
 

@@ -9,7 +9,7 @@ import paramiko
 import pytest
 
 from fleet import from_hangar
-from fleet.errors import Exit, UsageError
+from fleet.errors import Exit, Offline, UsageError
 from fleet.ssh import Connection, Endpoint
 from fleet.transport import SshTransport
 from require.errors import CommandFailed
@@ -66,3 +66,12 @@ def test_the_hangar_says_one_word_where_ops_say_the_engines_command() -> None:
                 transport.call("exec python3", b"", timeout_s=5)
         connection.close()
     assert server.commands == ["converge", "exec python3"]
+
+
+def test_a_way_that_only_ops_have_is_not_looked_for(configuration: Path) -> None:
+    hosts = configuration / "inventory/hosts.yml"
+    text = hosts.read_text().replace("tower: 127.0.0.1}", "tower: 127.0.0.1, via: office}")
+    hosts.write_text(f"ssh_config: not-here\n{text}")
+    with pytest.raises(Offline, match="EC-TAA"):
+        key = configuration / "keys/ops_ed25519"
+        from_hangar.converge("EC-TAA", key, "ops@desk", configuration)

@@ -17,4 +17,4 @@ def test_the_examples_of_testing_without_a_host_run_as_they_stand() -> None:
     for block in blocks:
         exec(compile(block, str(DOC), "exec"), names)
     assert names["counting"].trips == 1
-    assert [call.timeout_s > 0 for call in names["cut"].calls] == [True, True]
+    assert len(names["cut"].calls) > 2, "it was called again"
