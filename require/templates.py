@@ -12,6 +12,7 @@ from typing import Any
 
 import jinja2
 
+from require.catalog import template_folder
 from require.errors import DeclarationError
 from require.secret import Secret
 
@@ -81,6 +82,26 @@ def render(folder: Path | None, template: str, variables: Mapping[str, Any]) -> 
     finally:
         _used.reset(token)
     return Rendered(text, tuple(used))
+
+
+def given(
+    what: str, content: str | None, template: str | None, variables: Mapping[str, Any]
+) -> str | Rendered:
+    """Return the text that a declaration gives as it is, or as a template of the block we are in.
+
+    Args:
+        what: the declaration, for people.
+        content: the text; or
+        template: path of a template, rendered with `variables`.
+
+    Raises:
+        DeclarationError: neither or both of them; a template that does not render.
+    """
+    if template is None and content is not None:
+        return content
+    if template is None or content is not None:
+        raise DeclarationError(f"{what}: wanted content= or template=, one of them")
+    return render(template_folder(), template, variables)
 
 
 def _place(error: Exception, folder: Path) -> str | None:

@@ -44,25 +44,6 @@ def full_name(name: str) -> str:
     return full
 
 
-def content(
-    what: str, text: str | None, template: str | None, variables: Mapping[str, Any]
-) -> str | Rendered:
-    """Return the text that was given, or the template rendered.
-
-    Args:
-        what: names it in an error.
-        text, template, variables: see `require.systemd.unit`.
-
-    Raises:
-        DeclarationError: neither or both of text and template; it does not render.
-    """
-    if template is not None and text is None:
-        return render(template_folder(), template, variables)
-    if text is None or template is not None:
-        raise DeclarationError(f"{what}: wanted content= or template=, one of them")
-    return text
-
-
 def put(
     name: str,
     text: str | Rendered,

@@ -30,16 +30,9 @@ def apply(
     require.apt.packages(["nginx", "redis-server"])
     require.systemd.service("redis-server")
     require.user.user("www-data", groups=["turnaround"])
-    # A restart, not a reload: the addresses that it listens on change with these.
-    sites_changed = [require.systemd.restarted("nginx")]
     # It comes with the package, and would listen on all addresses.
-    require.file.absent("/etc/nginx/sites-enabled/default", notify=sites_changed)
-    require.file.template(
-        "/etc/nginx/conf.d/turnaround.conf",
-        template=site,
-        notify=sites_changed,
-        **site_vars,
-    )
+    require.nginx.absent_site("default")
+    require.nginx.site("turnaround", template=site, **site_vars)
     require.systemd.service("nginx")
 
     for folder in folders:

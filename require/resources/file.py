@@ -42,7 +42,8 @@ class File(Resource):
         mode: permission bits; links and nothing have none.
         owner: user name, or None to leave it.
         group: group name, or None to leave it.
-        validate: command to run on the new file before it is put in place; "{}" is its path.
+        validate: command to run before the new file is put in place; "{}" is its path, and a
+            command without it finds the file where it belongs.
     """
 
     noun: ClassVar[str] = "file"
@@ -167,7 +168,8 @@ def file(
         owner: user name; None leaves it as it is.
         group: group name; "" is the group of the owner's name; None leaves it as it is.
         validate: command that must accept the new file before it is put in place; "{}" stands
-            for the path of the new file.
+            for the path of the new file. A command that nowhere says "{}" finds the new file where
+            it belongs, which only it can see: so it judges the whole configuration (`nginx -t`).
         needs: resources that must be right first (the directory and the owner are known).
         notify: handlers to run after a change.
 
@@ -189,8 +191,6 @@ def file(
     data = plain.encode() if isinstance(plain, str) else plain
     if len(data) > MAX_CONTENT_BYTES:
         raise DeclarationError(f"file:{path}: {len(data)} bytes; at most {MAX_CONTENT_BYTES}")
-    if validate and "{}" not in " ".join(validate):
-        raise DeclarationError(f'file:{path}: validate={list(validate)} nowhere says "{{}}"')
     return declared(
         File(
             path=absolute(path),

@@ -176,5 +176,3 @@ def test_what_cannot_be_right_is_said_when_it_is_declared() -> None:
             require.user.user("root:x")
         with pytest.raises(DeclarationError, match="password is empty"):
             require.postgres.user("cms", password="")
-        with pytest.raises(DeclarationError, match="nowhere says"):
-            require.file.file("/etc/x", content="", validate=["nginx", "-t"])

@@ -135,6 +135,29 @@ def test_a_validator_sees_the_new_content_with_its_mode(tmp_path: Path) -> None:
     assert (tmp_path / "mo td").read_text() == "new\n"
 
 
+WHOLE = 'cd "$1"; grep -q old other; grep -q new "mo td"; ls -A | wc -l; exit "$2"'
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a view of the file system of its own takes root")
+@pytest.mark.parametrize("former", [None, "old"])
+def test_a_validator_that_names_no_file_finds_the_new_one_in_its_place(
+    tmp_path: Path, former: str | None
+) -> None:
+    (tmp_path / "other").write_text("old")
+    if former:
+        (tmp_path / "mo td").write_text(former)
+
+    def whole(code: str) -> Resource:
+        return motd(tmp_path, validate=["sh", "-ec", WHOLE, "sh", str(tmp_path), code])
+
+    with pytest.raises(Refused, match=r"sh does not accept the new content: 3"):
+        bring(whole("1"))
+    assert plan(whole("0")) != NoChange()
+    assert sorted(os.listdir(tmp_path)) == (["mo td", "other"] if former else ["other"])
+    bring(whole("0"))
+    assert (tmp_path / "mo td").read_text() == "new\n"
+
+
 def test_what_a_validator_says_of_a_secret_is_not_told(tmp_path: Path) -> None:
     with require.declare():
         resource = require.file.file(
