@@ -58,6 +58,7 @@ else:
 _MADE_OF = {
     "host": "line",
     "line": "file",
+    "nftables": "file",
     "postgres": "apt",
     "sysctl": "file",
     "undo": "file",

@@ -23,13 +23,4 @@ def apply(host: Context, sides: Sequence[Side]) -> None:
 
     Example: `firewall.apply(host, [Side("cabin0", tcp=(80,)), Side("wg0", tcp=(22,))])`
     """
-    require.file.template(
-        "/etc/nftables.conf",
-        template="firewall/nftables.conf.j2",
-        mode=0o755,
-        name=host.name,
-        sides=sides,
-        validate=["nft", "-c", "-f", "{}"],
-        notify=[require.systemd.reloaded("nftables")],
-    )
-    require.systemd.service("nftables")
+    require.nftables.ruleset(template="firewall/nftables.conf.j2", name=host.name, sides=sides)

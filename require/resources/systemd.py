@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from require import units
+from require import templates, units
 from require.catalog import declared, is_declared
 from require.errors import DeclarationError
 from require.remote.systemd import BROKEN, MASKED, OFF, ON, UNITS
@@ -141,7 +141,7 @@ def unit(
         >>> require.systemd.unit("turnaround-api.service", template="systemd/app.service.j2",
         ...     module="onboard_app", notify=[require.systemd.restarted("turnaround-api")])
     """
-    text = units.content(f"systemd.unit({name!r})", content, template, variables)
+    text = templates.given(f"systemd.unit({name!r})", content, template, variables)
     return units.put(units.full_name(name), text, needs, notify)
 
 
@@ -186,7 +186,7 @@ def drop_in(
         file.directory(folder)
     return file.file(
         f"{folder}/{name}.conf",
-        content=units.content(what, content, template, variables),
+        content=templates.given(what, content, template, variables),
         needs=needs,
         notify=(DAEMON_RELOAD, *notify),
     )
