@@ -35,6 +35,7 @@ from require.resources import (
     sysctl,
     systemd,
     user,
+    wireguard,
 )
 from require.secret import Secret
 from require.transport import CountingTransport, FakeTransport, LocalTransport, Transport
@@ -72,4 +73,5 @@ __all__ = [
     "systemd",
     "undo",
     "user",
+    "wireguard",
 ]

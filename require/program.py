@@ -62,6 +62,7 @@ _MADE_OF = {
     "postgres": "apt",
     "sysctl": "file",
     "undo": "file",
+    "wireguard": "file",
 }
 _CORE_LOOK = ("wire", "look", "probing", "journal", "lock", "pending", "private", "shell")
 _CORE_APPLY = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import require
 from roles.context import Context, Neighbour, in_group
 
@@ -19,25 +17,26 @@ def apply(host: Context) -> None:
     peers = in_group(host, "aircraft").values() if is_hangar else [host.hangar]
     # Only the aircraft calls: the hangar learns where each one is from its handshake.
     endpoint = None if is_hangar else host.vars.endpoint("tower_endpoint")
-    require.file.template(
-        "/etc/wireguard/wg0.conf",
-        template="tower/wg0.conf.j2",
-        mode=0o600,
-        name=host.name,
-        # The whole network, so that the route is there before the peers are: a reload adds peers, not routes.
+    require.wireguard.interface(
+        "wg0",
+        # The whole network: every aircraft has a route before it is a peer.
         address=f"{host.tower_address}/{host.vars.network('tower_network').prefixlen}",
         listen_port=LISTEN_PORT if is_hangar else None,
+        private_key_file="/etc/turnaround/keys/tower.key",
         peers=[_peer(peer, endpoint) for peer in peers if peer.facts.get("tower_key")],
-        notify=[require.systemd.reloaded("wg-quick@wg0")],
     )
-    require.systemd.drop_in("wg-quick@.service", "reload", template="tower/reload.conf.j2")
-    require.systemd.service("wg-quick@wg0")
+    # An earlier version had it for all interfaces.
+    require.file.absent(
+        "/etc/systemd/system/wg-quick@.service.d/reload.conf",
+        notify=[require.systemd.DAEMON_RELOAD],
+    )
 
 
-def _peer(peer: Neighbour, endpoint: str | None) -> dict[str, Any]:
-    return {
-        "name": peer.name,
-        "key": peer.facts["tower_key"],
-        "address": peer.tower,
-        "endpoint": endpoint,
-    }
+def _peer(peer: Neighbour, endpoint: str | None) -> require.wireguard.Peer:
+    return require.wireguard.Peer(
+        peer.facts["tower_key"],
+        [f"{peer.tower_address}/32"],
+        endpoint,
+        keepalive=15 if endpoint else None,
+        name=peer.name,
+    )

@@ -19,6 +19,7 @@ from require.secret import Secret
 from require.shaking import shake
 
 REFERENCE = ["apt", "file", "line", "systemd", "user"]  # the nouns of the role that is measured
+REFERENCE = ["apt", "file", "line", "systemd", "user"]  # the nouns of the role that is measured
 NOUNS = [
     "apt",
     "command",
@@ -31,6 +32,7 @@ NOUNS = [
     "sysctl",
     "systemd",
     "user",
+    "wireguard",
 ]
 COMPOSED = {"nginx"}  # of other nouns, so there is nothing of theirs to look at
 REMOTE = Path(program.__file__).parent / "remote"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from base64 import b64encode
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ ROLES = {
 
 def fleet(*, enrolled: bool = True) -> dict[str, RoleContext]:
     def facts(name: str) -> dict[str, str]:
-        names = ("host_key", "tower_key", "ssh_key", "dispatch_key")
-        return {key: f"{key}-of-{name}" for key in names} if enrolled else {}
+        names = ("host_key", "ssh_key", "dispatch_key")
+        tower_key = b64encode(name.encode().ljust(32)).decode()
+        known = {key: f"{key}-of-{name}" for key in names} | {"tower_key": tower_key}
+        return known if enrolled else {}
 
     shared = {
         "airline": "TA",
