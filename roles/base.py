@@ -11,10 +11,17 @@ def apply(host: Context) -> None:
     require.apt.packages(["ca-certificates", "nftables", "procps", "rsync", "sudo"])
     require.host.timezone("Etc/UTC")
 
-    require.file.template(
-        "/etc/ssh/sshd_config.d/20-turnaround-limits.conf",
-        template="ssh/limits.conf.j2",
-        notify=[require.systemd.reloaded("ssh")],
+    # On a bad link connections are cut and tried again, and the fleet's come through few addresses:
+    # without this, sshd would take ops and aircraft for attackers and turn them away.
+    require.ssh.server(
+        {
+            "MaxStartups": "60:30:120",
+            "MaxSessions": 30,
+            "PerSourcePenalties": False,
+            "ClientAliveInterval": 15,
+            "ClientAliveCountMax": 4,
+        },
+        name="20-turnaround-limits",
     )
     require.file.directory("/etc/systemd/journald.conf.d")
     require.file.template(

@@ -19,7 +19,6 @@ from require.secret import Secret
 from require.shaking import shake
 
 REFERENCE = ["apt", "file", "line", "systemd", "user"]  # the nouns of the role that is measured
-REFERENCE = ["apt", "file", "line", "systemd", "user"]  # the nouns of the role that is measured
 NOUNS = [
     "apt",
     "command",
@@ -29,6 +28,7 @@ NOUNS = [
     "nftables",
     "postgres",
     "python",
+    "ssh",
     "sysctl",
     "systemd",
     "user",

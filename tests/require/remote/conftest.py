@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from require.remote import apt, command, host, nftables, postgres, python, systemd, user, wireguard
+from require.remote import (
+    apt,
+    command,
+    host,
+    nftables,
+    postgres,
+    python,
+    ssh,
+    systemd,
+    user,
+    wireguard,
+)
 from tests.require.remote.programs import Programs
 
 
@@ -12,6 +23,6 @@ from tests.require.remote.programs import Programs
 def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
     """The host's programs, replaced in every noun."""
     fake = Programs()
-    for module in (apt, command, host, nftables, postgres, python, systemd, user, wireguard):
+    for module in (apt, command, host, nftables, postgres, python, ssh, systemd, user, wireguard):
         monkeypatch.setattr(module, "run", fake)
     return fake
