@@ -60,6 +60,7 @@ _MADE_OF = {
     "line": "file",
     "nftables": "file",
     "postgres": "apt",
+    "redis": "file",
     "ssh": "file",
     "sysctl": "file",
     "undo": "file",

@@ -27,8 +27,8 @@ def apply(
     require.postgres.user(name="turnaround")
     require.postgres.database(name="turnaround", owner="turnaround")
 
-    require.apt.packages(["nginx", "redis-server"])
-    require.systemd.service("redis-server")
+    require.redis.server()
+    require.apt.packages(["nginx"])
     require.user.user("www-data", groups=["turnaround"])
     # It comes with the package, and would listen on all addresses.
     require.nginx.absent_site("default")

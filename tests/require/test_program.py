@@ -28,6 +28,7 @@ NOUNS = [
     "nftables",
     "postgres",
     "python",
+    "redis",
     "ssh",
     "sysctl",
     "systemd",

@@ -11,6 +11,7 @@ from require.remote import (
     nftables,
     postgres,
     python,
+    redis,
     ssh,
     systemd,
     user,
@@ -23,6 +24,18 @@ from tests.require.remote.programs import Programs
 def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
     """The host's programs, replaced in every noun."""
     fake = Programs()
-    for module in (apt, command, host, nftables, postgres, python, ssh, systemd, user, wireguard):
+    for module in (
+        apt,
+        command,
+        host,
+        nftables,
+        postgres,
+        python,
+        redis,
+        ssh,
+        systemd,
+        user,
+        wireguard,
+    ):
         monkeypatch.setattr(module, "run", fake)
     return fake
