@@ -53,7 +53,7 @@ def probe(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
-    """Make the key if there is none, and bring about what is declared.
+    """Make the key's file if there is none, and bring about what is declared.
 
     An interface that runs takes its new peers before they are kept for the next boot, so that no boot
     ever finds what WireGuard does not take; sessions of peers that stay go on. Only for other
@@ -67,11 +67,11 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         Refused: as of a file.
         Failed: in the words of wg or systemctl.
     """
+    running = state["running"]
     if state["key"] is None:
-        file.put(spec["key"], run(["wg", "genkey"]).check().out.encode(), mode=0o600)
+        file.put(spec["key"], _key(spec["name"], running).encode(), mode=0o600)
     elif state["key"] != "600":
         os.chmod(spec["key"], 0o600)
-    running = state["running"]
     again = state["unit"] if running is None else running["addresses"] != spec["addresses"]
     if running is not None and not again:
         with open(spec["key"]) as key:
@@ -80,3 +80,12 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
     file.apply(spec, {name: state[name] for name in state.keys() - {"unit", "key", "running"}})
     if again:
         run(["systemctl", "restart", f"wg-quick@{spec['name']}.service"], timeout_s=120).check()
+
+
+def _key(name: str, running: Any) -> str:
+    """Return the key of the interface that runs, by which its peers know the host, or a new one."""
+    if running is not None:
+        kept = run(["wg", "show", name, "private-key"]).check().out
+        if kept.strip() != "(none)":
+            return kept
+    return run(["wg", "genkey"]).check().out

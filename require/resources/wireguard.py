@@ -95,17 +95,20 @@ class Interface(file.File):
             return found
         differs = [found.summary] if isinstance(found, Change) else []
         if state["key"] is None:
-            differs.append(f"make the private key {self.private_key_file}")
+            made = (
+                "make the private key" if state["running"] is None else "keep the key that runs in"
+            )
+            differs.append(f"{made} {self.private_key_file}")
         elif state["key"] != "600":
             differs.append(f"mode of the private key 0{state['key']} → 0600")
         if state["running"] is not None:
-            differs += self._running(state["running"])
+            differs += self._running(state["running"], state["key"] is not None)
         elif state["unit"]:
             differs.append("start it again: it is gone, and its unit thinks that it runs")
         diff = found.diff if isinstance(found, Change) else ""
         return Change(", ".join(differs), diff) if differs else NoChange()
 
-    def _running(self, running: State) -> list[str]:
+    def _running(self, running: State, has_key: bool) -> list[str]:
         """Say how what runs differs."""
         differs = []
         if running["addresses"] != sorted(self.addresses):
@@ -113,7 +116,7 @@ class Interface(file.File):
             differs.append(f"restart it for its address {own[0]} → {own[1]}")
         if self.listen_port not in (None, running["port"]):
             differs.append(f"port {running['port']} → {self.listen_port}")
-        if not running["own"]:
+        if has_key and not running["own"]:
             differs.append(f"take the key of {self.private_key_file}")
         wanted = {peer.public_key: peer for peer in self.peers}
         for public in sorted(wanted.keys() | running["peers"].keys()):
@@ -140,7 +143,8 @@ def interface(
 ) -> Interface:
     """Declare a WireGuard interface, now and after each boot, by wg-quick's unit.
 
-    Its private key is made on the host if there is none, stands in no other file, and never leaves.
+    Its private key is made on the host if there is none, stands in no other file, and never leaves;
+    a file that was lost while the interface runs gets the key that runs.
     New and changed peers are handed to the running interface, so that sessions with the others go on;
     only for another address it is taken down and up. A look asks the running interface, so that a peer
     that somebody added or removed by hand is found, and so is an interface that is gone although its

@@ -115,6 +115,15 @@ def test_the_key_is_made_on_the_host_and_is_in_no_other_file(
     assert "made-here" not in (tmp_path / "wg0.conf").read_text()
 
 
+@pytest.mark.parametrize(("runs", "kept"), [("runs\n", "runs\n"), ("(none)\n", "new\n")])
+def test_a_lost_key_is_the_one_that_runs(
+    tmp_path: Path, programs: Programs, runs: str, kept: str
+) -> None:
+    programs.answer = lambda argv, stdin: (0, "new\n" if argv[1] == "genkey" else runs, "")
+    bring(interface(tmp_path), key=None)
+    assert (tmp_path / "key").read_text() == kept
+
+
 def test_peers_are_handed_to_the_running_interface_with_its_key(
     tmp_path: Path, programs: Programs
 ) -> None:

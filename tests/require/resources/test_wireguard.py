@@ -69,6 +69,10 @@ CASES: dict[str, tuple[dict[str, Any], Plan]] = {
         seen(unit=False, key=None, running=None),
         Change("make the private key /etc/wireguard/wg0.key"),
     ),
+    "a key that is lost, and still runs": (
+        seen(key=None, running=RUNS | {"own": False}),
+        Change("keep the key that runs in /etc/wireguard/wg0.key"),
+    ),
     "a key that others read": (seen(key="644"), Change("mode of the private key 0644 → 0600")),
     "a file that others read": (seen(mode=0o644), Change("mode 0644 → 0600")),
     "another key": (runs(own=False), Change("take the key of /etc/wireguard/wg0.key")),
