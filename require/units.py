@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from require.catalog import template_folder
 from require.errors import DeclarationError
 from require.remote.systemd import UNITS
 from require.resource import Handler, Resource
 from require.resources import file
-from require.templates import Rendered, render
+from require.templates import Rendered
 
 DAEMON_RELOAD = Handler("systemd", {"verb": "daemon-reload"}, before=("systemd.", "command:"))
 

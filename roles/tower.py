@@ -25,11 +25,6 @@ def apply(host: Context) -> None:
         private_key_file="/etc/turnaround/keys/tower.key",
         peers=[_peer(peer, endpoint) for peer in peers if peer.facts.get("tower_key")],
     )
-    # An earlier version had it for all interfaces.
-    require.file.absent(
-        "/etc/systemd/system/wg-quick@.service.d/reload.conf",
-        notify=[require.systemd.DAEMON_RELOAD],
-    )
 
 
 def _peer(peer: Neighbour, endpoint: str | None) -> require.wireguard.Peer:

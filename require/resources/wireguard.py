@@ -186,10 +186,7 @@ def interface(
     )
     head += f"ListenPort = {listen_port}\n" if listen_port else ""
     head += f"PostUp = wg set %i private-key {key}\n"
-    dropins = file.directory(f"{systemd.UNITS}/wg-quick@{name}.service.d")
-    reload = systemd.unit(
-        f"wg-quick@{name}.service.d/reload.conf", content=_RELOAD.format(key=key), needs=[dropins]
-    )
+    reload = systemd.drop_in(f"wg-quick@{name}.service", "reload", content=_RELOAD.format(key=key))
     made = declared(
         Interface(
             path=f"{FOLDER}/{name}.conf",
