@@ -112,6 +112,7 @@ def drift(
 @task(
     help={
         "target": _TARGET,
+        "limit": _LIMIT,
         "check": "change nothing; show what would be put back and exit 2 when there is something",
         "diff": "show unified diffs whole (--check shows their beginnings anyway)",
         "slots": "how many hosts at once",
@@ -122,6 +123,7 @@ def drift(
 def undo(
     c: Context,
     target: str,
+    limit: str = "",
     check: bool = False,
     diff: bool = False,
     slots: int = 8,
@@ -129,19 +131,19 @@ def undo(
     json: bool = False,
 ) -> None:
     """Put back the files that the last run on hosts replaced; a second time puts them forth."""
-    from fleet.report import reporter
     from fleet.runs import undo_on
     from fleet.session import finish, session
     from fleet.slots import on_each
 
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         to = fleet.connections.to
         finish(
             on_each(
                 fleet.hosts,
                 lambda host, say: undo_on(to(host), say, check=check, diff=diff),
-                reporter(json),
+                fleet.reporter("undo", json, whole=diff),
                 slots,
+                after=fleet.connections.hang_up,
             )
         )
 
@@ -149,6 +151,7 @@ def undo(
 @task(
     help={
         "target": _TARGET,
+        "limit": _LIMIT,
         "run": "id of the run, as the command that began it said; else the last one",
         "slots": "how many hosts at once",
         "inventory": _INVENTORY,
@@ -156,23 +159,29 @@ def undo(
     }
 )
 def resume(
-    c: Context, target: str, run: str = "", slots: int = 8, inventory: str = "", json: bool = False
+    c: Context,
+    target: str,
+    run: str = "",
+    limit: str = "",
+    slots: int = 8,
+    inventory: str = "",
+    json: bool = False,
 ) -> None:
     """Wait for the end of a run that lost its link or its operator, and show what became of it."""
     from fleet.context import catalog
-    from fleet.report import reporter
     from fleet.runs import resume_on
     from fleet.session import finish, session
     from fleet.slots import on_each
 
-    with session(inventory, target) as fleet:
+    with session(inventory, target, limit) as fleet:
         to = fleet.connections.to
         declared = {host.name: catalog(fleet.inventory, host) for host in fleet.hosts}
         finish(
             on_each(
                 fleet.hosts,
                 lambda host, say: resume_on(to(host), declared[host.name], run, say),
-                reporter(json),
+                fleet.reporter("resume", json),
                 slots,
+                after=fleet.connections.hang_up,
             )
         )
