@@ -56,6 +56,7 @@ else:
 """
 
 _MADE_OF = {
+    "apt_sources": "apt file",
     "host": "line",
     "line": "file",
     "nftables": "file",
@@ -155,7 +156,7 @@ def _apply_sources(nouns: tuple[str, ...]) -> str:
 
 def _with(nouns: Iterable[str]) -> set[str]:
     """Nouns that other nouns are made of, and those that these are made of."""
-    made_of = {_MADE_OF[noun] for noun in nouns if noun in _MADE_OF}
+    made_of = {each for noun in nouns for each in _MADE_OF.get(noun, "").split()}
     return made_of | _with(made_of) if made_of else made_of
 
 

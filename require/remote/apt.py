@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from require.remote.shell import Done, Failed, run
+from require.remote.shell import Done, Failed, Refused, run
 
 # Nothing may ask, and nothing may restart services behind our back: that is what handlers are for.
 ENVIRONMENT = {
@@ -16,71 +19,136 @@ ENVIRONMENT = {
     "NEEDRESTART_MODE": "l",
     "UCF_FORCE_CONFFOLD": "1",
 }
+KEEP = ["--force-confdef", "--force-confold"]
 OPTIONS = [
     "--yes",
-    "-o=Dpkg::Options::=--force-confdef",
-    "-o=Dpkg::Options::=--force-confold",
+    *(f"-o=Dpkg::Options::={option}" for option in KEEP),
     "-o=DPkg::Lock::Timeout=120",
     "-o=Dpkg::Use-Pty=0",
+    # A name that no package has is an error, not a pattern: "libstdc++" would install dozens.
+    "-o=APT::Cmd::Pattern-Only=true",
 ]
 INTERRUPTED = "dpkg was interrupted"
-FORMAT = "${Package}\t${Architecture}\t${db:Status-Abbrev}\n"
+BROKEN = "fix-broken"
+NOT_OFFERED = ("Unable to locate package", "has no installation candidate", "' was not found")
+STALE = (*NOT_OFFERED, "404", "Failed to fetch")
+VIRTUAL = "is a virtual package provided by"
+LOCKED = ("Could not get lock", "lock was locked by another process")
+LOCK_S = 120
+FORMAT = "${Package}\t${Architecture}\t${db:Status-Abbrev}\t${Version}\n"
+UNKNOWN = ("un ", "")
+
+Found = dict[str, tuple[str, str]]
 
 _asked: set[str] = set()
-_installed: set[str] | None = None
+_installed: Found | None = None
+_complaint: str | None = None
 
 
 def prefetch(specs: Sequence[dict[str, Any]]) -> None:
     """Ask dpkg once for all resources of this look."""
     global _asked, _installed
     _asked = {name for spec in specs for name in spec["names"]}
-    _installed = installed(sorted(_asked))
+    _installed = query(_asked)
 
 
 def probe(spec: dict[str, Any]) -> dict[str, Any]:
     """Look at dpkg's status.
 
     Args:
-        spec: "names" of packages.
+        spec: "names" of packages; "verb" "absent" (with "purge") or "held", else perhaps
+            "versions", the wished one by name, and "sources", files that name where they are from.
 
     Returns:
-        "dpkg": whether there is one; "missing": names that are not fully installed.
+        "dpkg": whether there is one; for absent "present": names that are not gone, else
+        "missing": names that are not fully installed; "held": names that are on hold; "versions"
+        of those that are there and wished in one; "waiting": sources that are not there.
     """
-    asked = _installed is not None and _asked.issuperset(spec["names"])
-    found = _installed if asked else installed(spec["names"])
+    names = spec["names"]
+    asked = _installed is not None and _asked.issuperset(names)
+    found = _installed if asked else query(names)
     if found is None:
-        return {"dpkg": False, "missing": []}
-    return {"dpkg": True, "missing": [name for name in spec["names"] if name not in found]}
+        return {"dpkg": False, "missing": [], "present": []}
+    status = {name: found.get(name, UNKNOWN)[0] for name in names}
+    verb = spec.get("verb")
+    if verb == "absent":
+        gone = "n" if spec["purge"] else "nc"
+        return {"dpkg": True, "present": [name for name in names if status[name][1] not in gone]}
+    missing = [name for name in names if status[name][1:] != "i "]
+    state: dict[str, Any] = {"dpkg": True, "missing": missing}
+    if spec.get("sources"):
+        state["waiting"] = [path for path in spec["sources"] if not os.path.exists(path)]
+    if verb == "held":
+        state["held"] = [name for name in names if status[name][0] == "h"]
+    if spec.get("versions"):
+        there = [name for name in spec["versions"] if name not in missing]
+        state["versions"] = {name: found[name][1] for name in there}
+    return state
 
 
-def installed(names: Sequence[str]) -> set[str] | None:
-    """Return which of some packages are installed and configured; None without dpkg."""
-    if not names:
-        return set()
+def query(names: Sequence[str] | set[str]) -> Found | None:
+    """Return status and version of the packages that dpkg knows; None without dpkg.
+
+    One without an architecture in its name is the host's own; dpkg-query would answer for any.
+    """
+    # dpkg is asked for as well: its own architecture is the host's.
+    plain = {name.partition(":")[0] for name in names} | {"dpkg"}
     try:
-        done = run(["dpkg-query", "--show", f"--showformat={FORMAT}", *names])
+        done = run(["dpkg-query", "--show", f"--showformat={FORMAT}", *sorted(plain)])
     except FileNotFoundError:
         return None
-    found = set()
-    for line in done.out.splitlines():
-        name, architecture, status = line.split("\t")
-        if status[1:] == "i ":
-            found |= {name, f"{name}:{architecture}"}
+    if done.code > 1:  # 1: some are not known
+        done.check()
+    rows = [line.split("\t") for line in done.out.splitlines()]
+    own = {"all"} | {row[1] for row in rows if row[0] == "dpkg"}
+    found: Found = {}
+    for name, architecture, status, version in rows:
+        also = [name, *(f"{name}:{each}" for each in own)] if architecture in own else []
+        found |= dict.fromkeys([*also, f"{name}:{architecture}"], (status, version))
     return found
 
 
+def matches(version: str | None, wished: str) -> bool:
+    """Whether a version is the wished one, or begins as it does up to its "*". As apt compares."""
+    if version is None or not wished.endswith("*"):
+        return version == wished
+    return version.startswith(wished[:-1])
+
+
 def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
-    """Install what is missing.
+    """Install, remove or hold packages.
 
     Args:
-        spec: "names", "recommends".
+        spec: the question and, for absent, "purge"; for held, "hold"; else "recommends".
         state: what `probe` saw just now.
+
+    Raises:
+        Refused: one to be held is not installed, or others would go with those that are removed.
+        Failed: with apt's own words.
     """
-    install(state["missing"], spec["recommends"])
+    verb = spec.get("verb")
+    if verb == "absent":
+        remove(state["present"], spec["purge"])
+    elif verb == "held":
+        _hold(spec, state)
+    else:
+        wished = spec.get("versions", {})
+        there = state.get("versions", {})
+        wrong = {name for name in wished if not matches(there.get(name), wished[name])}
+        names = [name for name in spec["names"] if name in wrong or name in state["missing"]]
+        install(names, spec["recommends"], {name: wished[name] for name in wrong})
 
 
-def install(names: Sequence[str], recommends: bool = False) -> None:
+def install(
+    names: Sequence[str], recommends: bool = False, versions: Mapping[str, str] | None = None
+) -> None:
     """Install packages from the lists that are there; fetch new lists only if these do not do.
+
+    Args:
+        names: of packages.
+        recommends: what they recommend as well.
+        versions: by name, for those that are wished in one; older ones and held packages are
+            replaced too, for their names are written down.
 
     Raises:
         Failed: with apt's own words.
@@ -88,26 +156,115 @@ def install(names: Sequence[str], recommends: bool = False) -> None:
     if not names:
         return
     extra = [] if recommends else ["--no-install-recommends"]
-    command = ["apt-get", "install", *OPTIONS, *extra, "--", *names]
-    done = run(command, env=ENVIRONMENT, timeout_s=1800)
-    if done.code != 0 and INTERRUPTED in done.err:
-        # Power went in the middle. Not done before apt asks for it: unlike apt, dpkg waits for no lock.
-        run(["dpkg", "--configure", "-a"], env=ENVIRONMENT, timeout_s=1800).check()
-        done = run(command, env=ENVIRONMENT, timeout_s=1800)
-    if done.code != 0 and _stale(done):
-        update = run(["apt-get", "update", "-q"], env=ENVIRONMENT, timeout_s=600)
-        if update.code != 0:
-            raise Failed(f"apt-get update failed: {_errors(update)}")
-        done = run(command, env=ENVIRONMENT, timeout_s=1800)
+    if versions:
+        extra += ["--allow-downgrades", "--allow-change-held-packages"]
+    pins = versions or {}
+    words = [f"{name}={pins[name]}" if name in pins else name for name in names]
+    done = _get("install", *extra, "--", *words)
     if done.code != 0:
-        raise Failed(f"apt-get install failed: {_errors(done)}")
+        raise Failed(f"apt-get install failed: {errors(done)}{_advice(done, pins)}")
 
 
-def _stale(done: Done) -> bool:
-    signs = ("Unable to locate package", "has no installation candidate", "404", "Failed to fetch")
-    return any(sign in done.err for sign in signs)
+def remove(names: Sequence[str], purge: bool) -> None:
+    """Remove packages, if nothing else goes or comes with them.
+
+    Raises:
+        Refused: something would, which is named.
+        Failed: with apt's own words.
+    """
+    if not names:
+        return
+    verb = "purge" if purge else "remove"
+    # They are named in the declaration, so a hold does not save them.
+    words = ["--allow-change-held-packages", "--", *names]
+    trial = _get(verb, "--simulate", *words)
+    plain = {each for name in names for each in (name, name.partition(":")[0])}
+    said = [line.split() for line in trial.out.splitlines()]
+    also = [word[1] for word in said if word[:1] in (["Remv"], ["Purg"], ["Inst"])]
+    others = sorted(set(also) - plain)
+    if others:
+        raise Refused(
+            f"to remove {' '.join(names)}, apt would remove or install {' '.join(others)} too: "
+            "declare those absent as well, or declare first what is to be in their place"
+        )
+    done = trial if trial.code else _get(verb, *words)
+    if done.code != 0:
+        raise Failed(f"apt-get {verb} failed: {errors(done)}")
 
 
-def _errors(done: Done) -> str:
-    lines = [line for line in done.err.splitlines() if line.startswith(("E:", "Err:", "dpkg:"))]
-    return "; ".join(lines[-6:] or done.err.strip().splitlines()[-6:])
+def _hold(spec: dict[str, Any], state: dict[str, Any]) -> None:
+    if spec["hold"] and state["missing"]:
+        missing = " ".join(state["missing"])
+        raise Refused(f"{missing} is not installed: declare it with require.apt.packages")
+    names = [name for name in spec["names"] if (name in state["held"]) != spec["hold"]]
+    if names:
+        patient(["apt-mark", "hold" if spec["hold"] else "unhold", "--", *names]).check()
+
+
+def _get(verb: str, *words: str) -> Done:
+    """Run apt-get; what stands in its way and can be mended is, once."""
+    command = ["apt-get", verb, *OPTIONS, *words]
+    done = patient(command)
+    if done.code != 0 and INTERRUPTED in done.err:
+        # Power went in the middle. What this cannot finish, the next one can.
+        patient(["dpkg", "--configure", "-a", *KEEP])
+        done = patient(command)
+    if done.code != 0 and BROKEN in done.err:
+        patient(["apt-get", "install", "--fix-broken", *OPTIONS])
+        done = patient(command)
+    if done.code != 0 and any(sign in done.err for sign in STALE):
+        update()
+        done = patient(command)
+    return done
+
+
+def update() -> str:
+    """Fetch the lists of all sources, once a run; return what apt complained of.
+
+    One source that cannot be reached is no reason not to install from the others.
+    """
+    global _complaint
+    if _complaint is None:
+        done = patient(["apt-get", "update", "-q"])
+        _complaint = errors(done, ("E:", "W:")) if "E:" in done.err or "W:" in done.err else ""
+    return _complaint
+
+
+def patient(argv: Sequence[str]) -> Done:
+    """Run a program; wait for whoever has the lock it wants, which they do not all do themselves."""
+    end = time.monotonic() + LOCK_S
+    while True:
+        done = run(argv, env=ENVIRONMENT, timeout_s=1800)
+        locked = done.code != 0 and any(sign in done.err for sign in LOCKED)
+        if not locked or time.monotonic() > end:
+            return done
+        time.sleep(2)
+
+
+def errors(done: Done, signs: tuple[str, ...] = ("E:", "Err:", "dpkg:")) -> str:
+    """Return the last of apt's own words that matter."""
+    said = list(dict.fromkeys(done.err.strip().splitlines()))
+    return "; ".join(([line for line in said if line.startswith(signs)] or said)[-6:])
+
+
+def _advice(done: Done, versions: Mapping[str, str]) -> str:
+    """Say what to do about a package that is not to be had."""
+    if not any(sign in done.err for sign in STALE):
+        return ""
+    if VIRTUAL in done.out:
+        providers = re.findall(r"^  (\S+) \S+$", done.out, re.MULTILINE)
+        return f". It is a virtual package: declare one that provides it, {' or '.join(providers)}"
+    if _complaint:
+        return f". Not all lists could be fetched: {_complaint}"
+    if not any(sign in done.err for sign in NOT_OFFERED):
+        return ""
+    offers = "".join(f", of {name} there is {_offered(name)}" for name in versions)
+    return (
+        f". The lists of all sources were fetched just now{offers}: is the name right, and is the "
+        "require.apt.repository that has it declared and among its needs?"
+    )
+
+
+def _offered(name: str) -> str:
+    rows = run(["apt-cache", "madison", "--", name]).out.splitlines()
+    return ", ".join(dict.fromkeys(row.split("|")[1].strip() for row in rows)) or "none"

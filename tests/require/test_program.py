@@ -21,6 +21,7 @@ from require.shaking import shake
 REFERENCE = ["apt", "file", "line", "systemd", "user"]  # the nouns of the role that is measured
 NOUNS = [
     "apt",
+    "apt_sources",
     "command",
     "file",
     "host",
