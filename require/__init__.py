@@ -24,6 +24,7 @@ from require.errors import (
 from require.resource import Handler, Resource
 from require.resources import (
     apt,
+    archive,
     command,
     file,
     host,
@@ -60,6 +61,7 @@ __all__ = [
     "TransportError",
     "Unreachable",
     "apt",
+    "archive",
     "command",
     "declare",
     "file",

@@ -57,6 +57,7 @@ else:
 
 _MADE_OF = {
     "apt_sources": "apt file",
+    "archive": "file tarball",
     "host": "line",
     "line": "file",
     "nftables": "file",

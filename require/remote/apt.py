@@ -219,14 +219,15 @@ def _get(verb: str, *words: str) -> Done:
 
 
 def update() -> str:
-    """Fetch the lists of all sources, once a run; return what apt complained of.
+    """Fetch the lists of all sources, once a run; return what apt complained of first.
 
     One source that cannot be reached is no reason not to install from the others.
     """
     global _complaint
     if _complaint is None:
         done = patient(["apt-get", "update", "-q"])
-        _complaint = errors(done, ("E:", "W:")) if "E:" in done.err or "W:" in done.err else ""
+        said = [line for line in done.err.splitlines() if line.startswith(("E:", "W:"))]
+        _complaint = said[0] if said else ""
     return _complaint
 
 

@@ -130,7 +130,7 @@ def put(
 
 
 def _file(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
-    owner, group = _ids(spec)
+    owner, group = ids(spec)
     if state["kind"] == "directory":
         raise Refused("a directory is in the way")
     if state["kind"] == "file" and state["sha"] == spec["sha"]:
@@ -180,7 +180,7 @@ def _validate(spec: dict[str, Any], path: str) -> None:
 
 
 def _directory(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:
-    owner, group = _ids(spec)
+    owner, group = ids(spec)
     if state["kind"] not in ("absent", "directory"):
         raise Refused(f"a {state['kind']} is in the way")
     if state["kind"] == "absent":
@@ -259,7 +259,7 @@ def _attributes(handle: int, mode: int, owner: int, group: int) -> None:
         os.close(handle)
 
 
-def _ids(spec: dict[str, Any]) -> tuple[int, int]:
+def ids(spec: dict[str, Any]) -> tuple[int, int]:
     """Return the numbers of owner and group, -1 for one that is left."""
     owner, group = spec["owner"], spec["group"]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import sys
 import zlib
@@ -22,6 +23,7 @@ REFERENCE = ["apt", "file", "line", "systemd", "user"]  # the nouns of the role 
 NOUNS = [
     "apt",
     "apt_sources",
+    "archive",
     "command",
     "file",
     "host",
@@ -44,6 +46,17 @@ def source(payload: bytes) -> str:
     return zlib.decompress(payload.partition(b"\n")[2]).decode()
 
 
+def carried(payload: bytes) -> dict[str, str]:
+    """Return the modules in a payload, by name."""
+    (modules,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(source(payload)).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "M"
+    )
+    found: dict[str, str] = modules
+    return found
+
+
 def test_a_look_carries_nothing_that_changes_a_host() -> None:
     text = source(program.look_payload(NOUNS, {}))
     for word in ("useradd", "apt-get", "fchmod", "os.replace", "ALTER DATABASE", "systemd-run"):
@@ -61,16 +74,30 @@ def test_a_look_is_below_8_kB_and_with_every_noun_below_12() -> None:
 def test_a_noun_brings_all_that_it_is_made_of(
     noun: str, payload: Callable[[list[str], dict[str, Any]], bytes]
 ) -> None:
-    tree = ast.parse(source(payload([noun], {})))
-    (carried,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "M"
-    )
-    for text in carried.values():
+    modules = carried(payload([noun], {}))
+    for text in modules.values():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module == "require.remote":
-                assert {f"require.remote.{each.name}" for each in node.names} <= carried.keys()
+                assert {f"require.remote.{each.name}" for each in node.names} <= modules.keys()
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("payload", [program.look_payload, program.apply_payload])
+def test_nothing_that_is_used_was_shaken_out(
+    payload: Callable[[list[str], dict[str, Any]], bytes], noun: str
+) -> None:
+    for module, text in carried(payload([noun], {})).items():
+        nodes = list(ast.walk(ast.parse(text)))
+        names = [each for each in nodes if isinstance(each, ast.Name)]
+        known = {each.id for each in names if isinstance(each.ctx, ast.Store)} | set(dir(builtins))
+        for each in nodes:
+            if isinstance(each, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler):
+                known.add(each.name or "")
+            elif isinstance(each, ast.arg):
+                known.add(each.arg)
+            elif isinstance(each, ast.alias):
+                known.add((each.asname or each.name).partition(".")[0])
+        assert {each.id for each in names} <= known, module
 
 
 def test_a_secret_is_in_the_payload_and_never_in_the_command() -> None:
