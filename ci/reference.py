@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import require
 from require import resources
 from require.resource import Handler, Resource
 
@@ -50,10 +51,11 @@ def page() -> str:
 
 def modules() -> Iterator[tuple[str, ModuleType]]:
     """Yields the nouns that `require` offers, by name."""
-    for found in sorted(pkgutil.iter_modules(resources.__path__), key=lambda each: each.name):
-        module = import_module(f"{resources.__name__}.{found.name}")
+    names = {each.name for each in pkgutil.iter_modules(resources.__path__)}
+    for name in sorted(names.intersection(require.__all__)):
+        module = import_module(f"{resources.__name__}.{name}")
         if any(True for _ in functions(module)):
-            yield found.name, module
+            yield name, module
 
 
 def functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
@@ -61,7 +63,8 @@ def functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
     for name, value in vars(module).items():
         if name.startswith("_") or not inspect.isfunction(value):
             continue
-        if value.__module__ == module.__name__ and _offers(value):
+        own = value.__module__ == module.__name__ or name in getattr(module, "__all__", ())
+        if own and _offers(value):
             yield value
 
 
