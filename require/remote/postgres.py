@@ -1,124 +1,117 @@
-"""PostgreSQL: the twin of `require.resources.postgres`. All through psql, as the server's account."""
+"""PostgreSQL: the twin of `require.resources.postgres`. All through psql, as the server's account.
+
+A resource brings its own query, so that a look carries only those that are declared. They are asked
+together, with one psql for each database.
+"""
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Sequence
 from typing import Any
 
-from require.remote import apt
-from require.remote.shell import Done, Failed, Refused, run
+from require.remote import apt, postgres_server
+from require.remote.psql import asked, identifier, literal, told
+from require.remote.shell import Failed, Refused
 
-ACCOUNT = "postgres"
-ENVIRONMENT = {"PGCONNECT_TIMEOUT": "5"}
-PSQL = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres"]
-ROLE = """SELECT json_build_object('exists', true, 'verifier', rolpassword, 'may', json_build_object(
-'login', rolcanlogin, 'createdb', rolcreatedb, 'createrole', rolcreaterole, 'superuser', rolsuper))
-FROM pg_authid WHERE rolname = {name};"""
-DATABASE = """SELECT json_build_object('exists', true, 'owner', pg_get_userbyid(datdba),
-'encoding', pg_encoding_to_char(encoding)) FROM pg_database WHERE datname = {name};"""
+_seen: dict[str, dict[str, Any]] = {}
+
+
+def prefetch(specs: Sequence[dict[str, Any]]) -> None:
+    """Ask each database once for all resources of this look."""
+    queries: dict[str, list[str]] = {}
+    for spec in specs:
+        queries.setdefault(spec["database"], []).append(spec["sql"])
+    for database, several in queries.items():
+        _seen[database] = _ask(database, several)
+
+
+def _ask(database: str, queries: Sequence[str]) -> dict[str, Any]:
+    """Return the answers by query, and under "" what psql had to say; nothing without a server."""
+    script = "\\set ON_ERROR_STOP 0\nSET search_path = pg_catalog;\n"
+    script += "".join(f"\\echo {number}\n{sql};\n" for number, sql in enumerate(queries))
+    done = asked(script, database)
+    if done is None:
+        return {}
+    found: dict[str, Any] = {"": done.err}
+    query = ""
+    for line in done.out.splitlines():
+        if line.isdigit():
+            query = queries[int(line)]
+        else:
+            found[query] = json.loads(line)
+    return found
 
 
 def probe(spec: dict[str, Any]) -> dict[str, Any]:
-    """Look at the server, a role or a database.
+    """Look at one resource.
 
     Args:
-        spec: "verb" server ("names" of packages), user ("name", "password": whether it is
-            declared) or database ("name").
+        spec: "database" and "sql", a query for one JSON object; for the server also "names" of
+            packages.
 
     Returns:
-        "answers"; for the server "missing" packages; else "exists" and what is there.
+        "answers": whether the server does, in that database; what the query found; for the server
+        "missing" packages.
+
+    Raises:
+        Failed: the server does not take the query.
     """
-    if spec["verb"] == "server":
-        missing = apt.probe(spec)["missing"]
-        return {"missing": missing, "answers": _ask("SELECT true;") is not None}
-    query = ROLE if spec["verb"] == "user" else DATABASE
-    found = _ask(query.format(name=literal(spec["name"])) + "SELECT true;")
-    if found is None:
-        return {"answers": False}
-    state: dict[str, Any] = {"answers": True, "exists": False}
-    if found.out.startswith("{"):
-        state |= json.loads(found.out.splitlines()[0])
-    if not spec.get("password"):
-        state.pop("verifier", None)
-    return state
-
-
-def _ask(sql: str) -> Done | None:
-    """Run a query; None when there is no server to answer it."""
-    try:
-        done = _psql(sql)
-    except (FileNotFoundError, KeyError):
-        return None
-    if done.code == 2:  # psql's own code for "no connection"
-        return None
-    return done.check()
-
-
-def _psql(sql: str) -> Done:
-    return run(PSQL, stdin=sql, user=ACCOUNT, env=ENVIRONMENT, timeout_s=120)
+    found = _seen.get(spec["database"])
+    if found is None or (found and spec["sql"] not in found):
+        found = _ask(spec["database"], [spec["sql"]])
+    state = {"missing": apt.probe(spec)["missing"]} if "names" in spec else {}
+    if not found:
+        return {**state, "answers": False}
+    if spec["sql"] not in found:
+        raise Failed(found[""].strip()[-1000:])
+    return {**state, "answers": True, **found[spec["sql"]]}
 
 
 def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
-    """Install and start the server, or make a role or a database what it should be.
+    """Make a resource what it should be.
 
     Args:
-        spec: the question and, for a user, "verifier" and "may"; for a database "owner",
-            "encoding", "locale".
+        spec: the question and "verb": server, user, database or sql, with what that
+            one needs.
         state: what `probe` saw just now.
 
     Raises:
-        Refused: the server does not answer.
-        Failed: with psql's or apt's own words.
+        Refused: the server does not answer, or something that this one needs is not there.
+        Failed: with psql's, apt's or the server's own words.
     """
-    if spec["verb"] == "server":
-        _server(state)
+    verb = spec["verb"]
+    if verb == "server":
+        postgres_server.apply(spec, state)
         return
     if not state["answers"]:
-        raise Refused("PostgreSQL does not answer: declare require.postgres.server()")
-    # A statement that fails must not appear in the server's log with a verifier in it.
-    sql = "SET log_min_error_statement = panic; SET log_statement = none;\n"
-    sql += _user(spec, state) if spec["verb"] == "user" else _database(spec, state)
-    _psql(sql).check()
-
-
-def _server(state: dict[str, Any]) -> None:
-    apt.install(state["missing"])
-    if _ask("SELECT true;") is not None:
-        return
-    run(["systemctl", "enable", "--now", "postgresql.service"], timeout_s=180).check()
-    end = time.monotonic() + 60
-    while _ask("SELECT true;") is None:
-        if time.monotonic() > end:
-            raise Failed("PostgreSQL was started and did not answer in 60 s: see pg_lsclusters")
-        time.sleep(0.2)
+        raise Refused(
+            f"PostgreSQL does not answer in the database {spec['database']}: declare "
+            "require.postgres.server() and that database"
+        )
+    if state.get("waits"):
+        raise Refused(f"there is no {state['waits']} yet")
+    told({"user": _user, "database": _database, "sql": _sql}[verb](spec, state), spec["database"])
 
 
 def _user(spec: dict[str, Any], state: dict[str, Any]) -> str:
-    words = [name.upper() if may else f"NO{name.upper()}" for name, may in spec["may"].items()]
+    name, options = identifier(spec["name"]), spec["options"]
     if spec["verifier"] is not None:
-        words.append(f"PASSWORD {literal(spec['verifier'])}")
-    verb = "ALTER" if state["exists"] else "CREATE"
-    return f"{verb} ROLE {identifier(spec['name'])} {' '.join(words)};"
+        options += f" PASSWORD {literal(spec['verifier'])}"
+    sql = f"{'ALTER' if state['exists'] else 'CREATE'} ROLE {name} {options};\n"
+    for group in spec["member_of"]:
+        if group not in state.get("member_of", ()):
+            sql += f"GRANT {identifier(group)} TO {name};\n"
+    return sql
 
 
 def _database(spec: dict[str, Any], state: dict[str, Any]) -> str:
     name, owner = identifier(spec["name"]), identifier(spec["owner"])
     if state["exists"]:
         return f"ALTER DATABASE {name} OWNER TO {owner};"
-    encoding, locale = literal(spec["encoding"]), literal(spec["locale"])
-    return (
-        f"CREATE DATABASE {name} OWNER {owner} ENCODING {encoding} LOCALE {locale} "
-        "TEMPLATE template0;"
-    )
+    return f"CREATE DATABASE {name} OWNER {owner} {spec['options']};"
 
 
-def identifier(name: str) -> str:
-    """Return a name quoted for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text quoted for SQL, whatever the server thinks of backslashes."""
-    quoted = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{quoted}'" if "\\" in text else f"'{quoted}'"
+def _sql(spec: dict[str, Any], state: dict[str, Any]) -> str:
+    sql: str = spec["script"]
+    return sql

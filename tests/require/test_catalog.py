@@ -57,6 +57,14 @@ def test_the_calls_of_the_talk_work_as_written() -> None:
         "postgres.user:cms",
         "postgres.database:cms",
     ]
+    with require.declare() as catalog:
+        require.postgres.server()
+        require.postgres.user("ife", "s3cret", createdb=True)
+        require.postgres.database("ife", owner="ife")
+    assert [each.key for each in catalog.ordered()][1:] == [
+        "postgres.user:ife",
+        "postgres.database:ife",
+    ]
 
 
 def test_a_key_that_is_declared_twice_names_both_places() -> None:

@@ -126,6 +126,8 @@ def test_the_remote_side_imports_only_the_standard_library(path: Path) -> None:
 
 def test_every_noun_has_a_twin() -> None:
     resources = {path.stem for path in (REMOTE.parent / "resources").glob("*.py")}
+    # What a noun is made of has its name before an underscore, and no twin of its own.
+    resources -= {name for name in resources - set(NOUNS) if name.split("_")[0] in NOUNS}
     assert resources - {"__init__"} - COMPOSED == set(NOUNS)
     assert set(NOUNS) <= {path.stem for path in REMOTE.glob("*.py")}
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import require
-from require import scram
 from require.resource import Change, NoChange, Plan, Resource, Unknown
 from require.secret import MASK, Secret
 
@@ -182,84 +181,6 @@ USER: dict[str, Case] = {
     "group there": (lambda: require.user.group("media"), {"exists": True}, NoChange()),
 }
 
-MAY = {"login": True, "createdb": True, "createrole": False, "superuser": False}
-
-
-def cms() -> Resource:
-    return require.postgres.user(name="cms", password="s3cret", createdb=True)
-
-
-def role(**more: Any) -> dict[str, Any]:
-    verifier = scram.verifier(Secret("s3cret"), b"0" * 16)
-    return {"answers": True, "exists": True, "may": MAY, "verifier": verifier} | more
-
-
-def database() -> Resource:
-    return require.postgres.database(name="cms", owner="cms")
-
-
-def kept(**more: Any) -> dict[str, Any]:
-    return {"answers": True, "exists": True, "owner": "cms", "encoding": "UTF8"} | more
-
-
-POSTGRES: dict[str, Case] = {
-    "server as declared": (
-        require.postgres.server,
-        {"missing": [], "answers": True},
-        NoChange(),
-    ),
-    "server not installed": (
-        require.postgres.server,
-        {"missing": ["postgresql"], "answers": False},
-        Change("install postgresql and start it"),
-    ),
-    "server stopped": (
-        require.postgres.server,
-        {"missing": [], "answers": False},
-        Change("start the server"),
-    ),
-    "role as declared": (cms, role(), NoChange()),
-    "role absent": (cms, {"answers": True, "exists": False}, Change("create the role")),
-    "role before the server": (cms, {"answers": False}, Unknown("until PostgreSQL answers")),
-    "role may too little": (
-        cms,
-        role(may=MAY | {"createdb": False}),
-        Change("createdb yes"),
-    ),
-    "role has another password": (
-        cms,
-        role(verifier=scram.verifier(Secret("former"), b"0" * 16)),
-        Change("password"),
-    ),
-    "role has no password": (cms, role(verifier=None), Change("password")),
-    "role of the socket needs none": (
-        lambda: require.postgres.user(name="turnaround"),
-        {"answers": True, "exists": True, "may": MAY | {"createdb": False}},
-        NoChange(),
-    ),
-    "database as declared": (database, kept(), NoChange()),
-    "database absent": (
-        database,
-        {"answers": True, "exists": False},
-        Change("create the database, owned by cms"),
-    ),
-    "database of another owner": (database, kept(owner="x"), Change("owner x → cms")),
-    "database of another encoding": (
-        database,
-        kept(encoding="SQL_ASCII"),
-        Unknown(
-            "its encoding is SQL_ASCII, not UTF8, and cannot be changed: "
-            "dump it, drop it, converge, restore it",
-            blocked=True,
-        ),
-    ),
-    "database before the server": (
-        database,
-        {"answers": False},
-        Unknown("until PostgreSQL answers"),
-    ),
-}
-
 
 def tools() -> Resource:
     return require.python.environment(
@@ -307,7 +228,6 @@ TABLES = {
     "apt": APT,
     "command": COMMAND,
     "file": FILE,
-    "postgres": POSTGRES,
     "python": PYTHON,
     "user": USER,
 }
