@@ -61,7 +61,7 @@ _MADE_OF = {
     "host": "line",
     "line": "file",
     "nftables": "file",
-    "postgres": "apt file psql postgres_server",
+    "postgres": "apt file psql postgres_files postgres_server",
     "redis": "file",
     "ssh": "file",
     "sysctl": "file",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from require.remote import apt, postgres_server
+from require.remote import apt, postgres_files, postgres_server
 from require.remote.psql import asked, identifier, literal, told
 from require.remote.shell import Failed, Refused
 
@@ -72,7 +72,7 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
     """Make a resource what it should be.
 
     Args:
-        spec: the question and "verb": server, user, database or sql, with what that
+        spec: the question and "verb": server, settings, hba, user, database or sql, with what that
             one needs.
         state: what `probe` saw just now.
 
@@ -91,7 +91,14 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         )
     if state.get("waits"):
         raise Refused(f"there is no {state['waits']} yet")
-    told({"user": _user, "database": _database, "sql": _sql}[verb](spec, state), spec["database"])
+    if verb == "settings":
+        postgres_files.settings(spec, state)
+    elif verb == "hba":
+        postgres_files.hba(spec, state)
+    else:
+        told(
+            {"user": _user, "database": _database, "sql": _sql}[verb](spec, state), spec["database"]
+        )
 
 
 def _user(spec: dict[str, Any], state: dict[str, Any]) -> str:

@@ -101,7 +101,7 @@ class Extension(Asked):
         return self.database
 
     def natural_needs(self) -> tuple[str, ...]:
-        return (SERVER, f"postgres.database:{self.database}")
+        return (SERVER, "postgres.settings", f"postgres.database:{self.database}")
 
     def query(self) -> str:
         name = literal(self.name)
@@ -195,7 +195,7 @@ def extension(
         version: such as "1.6"; another one that is there is updated. None leaves it.
         schema: schema that it is made in; one that is there is not moved.
         needs: resources that must be right first, such as the package that has it (a declared
-            server and the database are known).
+            server, its settings and the database are known).
         notify: handlers to run after a change.
 
     Raises:

@@ -10,8 +10,19 @@ from require.remote.psql import identifier, literal
 from require.resource import Resource, Spec, State, Unknown
 
 SERVER = "postgres.server"
+CUT = "finish what a run that was cut began"
 
-__all__ = ["SERVER", "Asked", "array", "checked", "identifier", "literal"]
+__all__ = [
+    "CUT",
+    "SERVER",
+    "Asked",
+    "array",
+    "checked",
+    "content_columns",
+    "identifier",
+    "literal",
+    "text_there",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,3 +75,23 @@ def array(texts: tuple[str, ...]) -> str:
         "ARRAY['a', 'it''s']::text[]"
     """
     return f"ARRAY[{', '.join(literal(text) for text in texts)}]::text[]"
+
+
+def content_columns(sha: str) -> str:
+    """Return SQL for what is asked of a file: its hash, its text only where that is another, and
+    whether a run was cut before the server had taken what it wrote.
+
+    Args:
+        sha: hexadecimal SHA-256 that is wished; the query has the file's "path", and its bytes as
+            "content", NULL for no file.
+    """
+    found = "encode(sha256(content), 'hex')"
+    # Whatever the bytes are, each is a character of that encoding.
+    text = f"CASE WHEN {found} <> '{sha}' THEN convert_from(content, 'LATIN1') END"
+    former = "regexp_replace(path, '([^/]*)$', '.\\1.former')"
+    return f"'sha', {found}, 'text', {text}, 'cut', (pg_stat_file({former}, true)).size IS NOT NULL"
+
+
+def text_there(state: State) -> str:
+    """Return a file's text as a look found it, "" for no file."""
+    return (state["text"] or "").encode("latin-1").decode(errors="replace")

@@ -118,12 +118,13 @@ def test_one_psql_asks_for_all_resources_of_a_database(monkeypatch: pytest.Monke
     monkeypatch.setattr(postgres, "_seen", {})
     with require.declare() as catalog:
         require.postgres.user("anyone")
+        require.postgres.hba(["local all postgres peer"])
         require.postgres.database("nothing of that name", owner="anyone", extensions=["pg_trgm"])
         require.postgres.grants("anyone", ["CONNECT"], database="nothing of that name")
     questions = [each.question() for each in catalog]
     postgres.prefetch(questions)
     answers = [postgres.probe(question)["answers"] for question in questions]
-    assert answers == [True, True, False, False]
+    assert answers == [True, True, True, False, False]
     assert started == ["postgres", "nothing of that name"]
 
 

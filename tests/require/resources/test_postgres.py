@@ -302,6 +302,8 @@ def test_what_needs_what_is_known() -> None:
         require.postgres.user("reports", member_of=["readers"])
         require.postgres.user("readers", login=False, member_of=["all"])
         require.postgres.user("ife")
+        require.postgres.settings({"shared_preload_libraries": "pg_trgm"})
+        require.postgres.hba(["local all postgres peer"])
         require.postgres.server()
     order = [each.key.removeprefix("postgres.") for each in catalog.ordered()]
     assert order == [
@@ -311,5 +313,10 @@ def test_what_needs_what_is_known() -> None:
         "user:readers",
         "user:reports",
         "grants:ife:public:tables:reports",
+        "settings",
         "extension:ife:pg_trgm",
+        "hba",
+    ]
+    assert [handler.key for handler in catalog.handlers()] == [
+        "systemd.reloaded:postgresql.service"
     ]
