@@ -46,6 +46,13 @@ def _fast_folder() -> Path | None:
     return memory if roomy else None
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder where a sync to the disk costs nothing, if this machine has such a place."""
+    with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
+        yield Path(folder)
+
+
 def _binaries() -> Path:
     versions = Path("/usr/lib/postgresql")
     if not any(versions.glob("*/bin/postgres")):

@@ -19,17 +19,17 @@ NO_OP, WITH_CHANGES = 10, 12
 
 
 @pytest.mark.parametrize("count", [1, 33, 330])
-def test_trips_do_not_grow_with_the_number_of_resources(tmp_path: Path, count: int) -> None:
+def test_trips_do_not_grow_with_the_number_of_resources(memory: Path, count: int) -> None:
     with require.declare() as declared:
         for number in range(count):
-            require.file.file(f"{tmp_path}/{number}", content="x", owner=None)
+            require.file.file(f"{memory}/{number}", content="x", owner=None)
     key = new_key()
     with ssh_server(key, host_key=new_key()) as server:
 
         def converge() -> Outcome:
             end = Endpoint("EC-TAA", "127.0.0.1", server.port, "ops", key, server.host_key_line)
             connection = Connection(end)
-            run = partial(engine, state_dir=f"{tmp_path}/state")
+            run = partial(engine, state_dir=f"{memory}/state")
             try:
                 return on_host(connection, declared, lambda text: None, run=run)
             finally:
