@@ -51,15 +51,17 @@ def main(request: dict[str, Any], out: Any, bootstrap: str, payload: bytes) -> N
         process.stdin.close()
     except BrokenPipeError:
         pass  # it ended before it had read all: the exit code and its words tell
+    begun = False
     try:
         while piece := os.read(process.stdout.fileno(), 65536):
             out.write(piece)
             out.flush()
+            begun = True
     except BrokenPipeError:
         os._exit(0)  # the link is gone; the run is not ours to stop
     words = process.stderr.read().decode(errors="replace").strip()
     code = process.wait()
     if code != 0:
         died = f"it ended with exit code {code}: {words[-2000:] or 'it said nothing'}"
-        out.write(wire.MAGIC + wire.frame(b"R", {"died": died}))
+        out.write((b"" if begun else wire.MAGIC) + wire.frame(b"R", {"died": died}))
         out.flush()

@@ -200,6 +200,15 @@ def test_neither_is_the_hash_of_a_secret_shown_where_the_host_is_not_as_probed(h
     assert hashlib.sha256(b"0815").hexdigest() not in f"{result!r} {journal}"
 
 
+def test_a_run_that_was_killed_after_it_had_spoken_says_how_it_ended(host: Host) -> None:
+    with require.declare() as catalog:
+        require.file.file(host.path("first"), content="", owner=None)
+        require.command.command("kill", "kill -9 $PPID", creates=host.path("none"))
+    result = host.converge(catalog)
+    assert "it ended with exit code -9" in result.errors[0]
+    assert not host.converge(catalog, check=True).errors
+
+
 def test_a_run_that_could_not_begin_says_why(host: Host) -> None:
     died = MAGIC + frame(b"R", {"died": "it ended with exit code 1: systemd-run: no bus"})
     look = {
