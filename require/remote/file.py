@@ -11,7 +11,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
-from require.remote import kept
+from require.remote import kept, private
 from require.remote.shell import Refused, run
 
 MAX_TEXT = 64 * 1024
@@ -147,9 +147,7 @@ def _file(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) ->
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     handle = os.open(beside, flags, 0o600, dir_fd=place)
     try:
-        content = memoryview(spec["content"])
-        while content:
-            content = content[os.write(handle, content) :]
+        private.put(handle, spec["content"])
         _attributes(handle, spec["mode"], owner, group)
         path = os.path.join(os.path.dirname(spec["path"]), beside)
         _validate(spec, path)

@@ -41,9 +41,14 @@ class Journal:
         _forget(runs, run)
 
     def write(self, event: str, **values: Any) -> None:
-        """Add one line and bring it to the disk."""
+        """Add one line and bring it to the disk; of one that does not fit whole nothing stays."""
         line = json.dumps({"event": event, **values}, separators=(",", ":"))
-        os.write(self._file, line.encode() + b"\n")
+        end = os.fstat(self._file).st_size
+        try:
+            private.put(self._file, line.encode() + b"\n")
+        except OSError:
+            os.ftruncate(self._file, end)
+            raise
         os.fsync(self._file)
 
 

@@ -37,12 +37,23 @@ def write(path: str, data: bytes) -> None:
     beside = f"{path}~"
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    os.replace(beside, path)
+        try:
+            put(handle, data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
     sync(os.path.dirname(path))
+
+
+def put(handle: int, data: bytes) -> None:
+    """Write all of it: a disk that becomes full takes a part first, and says nothing."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
 
 
 def sync(directory: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -101,6 +102,45 @@ def test_the_journal_tells_how_the_last_run_ended(runs: str) -> None:
     last = journal.last(runs)
     assert last is not None
     assert (last["run"], last["finished"], last["failed"]) == ("r2", True, ["a"])
+
+
+@pytest.fixture
+def nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes ten bytes more: it takes what fits and says so only at the next."""
+    left, write = [10], os.write
+
+    def some(handle: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        count = write(handle, data[: left[0]])
+        left[0] -= count
+        return count
+
+    monkeypatch.setattr(os, "write", some)
+
+
+def test_a_line_that_does_not_fit_leaves_no_half_behind(
+    runs: str, request: pytest.FixtureRequest
+) -> None:
+    log = journal.Journal(runs, "r1")
+    log.write("start", operator="ops@desk", at="2026", steps=["a"])
+    request.getfixturevalue("nearly_full")
+    with pytest.raises(OSError, match="No space left"):
+        log.write("begin", key="a")
+    request.getfixturevalue("monkeypatch").undo()
+    log.write("finish", at="2026")
+    last = journal.last(runs)
+    assert last is not None
+    assert last["finished"]
+
+
+def test_a_marker_that_does_not_fit_is_not_there_at_all(
+    runs: str, nearly_full: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        pending.mark(runs, RESTART, "r1")
+    assert os.listdir(runs) == []
+    assert pending.waiting(runs) == []
 
 
 def test_a_run_does_not_happen_twice(runs: str) -> None:
