@@ -224,6 +224,10 @@ class Session:
         else:
             if "locked" in reply:
                 self.ledger.lock_of(reply["locked"])
+            elif "unbegun" in reply:
+                self.ledger.unseen(steps, "the run did not begin")
+                said = self.ledger.mask(reply["unbegun"])
+                self.ledger.errors.append(f"nothing was changed: {said}")
             elif "died" in reply:
                 self._lost(steps, self.ledger.mask(reply["died"]))
             else:

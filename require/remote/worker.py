@@ -12,6 +12,7 @@ have changed it. That nothing had changed when the run began is checked once for
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import select
@@ -43,7 +44,8 @@ def main(request: dict[str, Any], decoder: wire.Decoder, out: int) -> None:
     except lock.Held as held:
         reply = {"locked": held.holder}
     except (Refused, OSError) as error:
-        reply = {"died": decoder.mask(f"it could not begin: {error}")}
+        place = request["state_dir"]
+        reply = {"unbegun": decoder.mask(f"no notes can be made in {place}: {_words(error)}")}
     tell(b"R", reply)
 
 
@@ -142,9 +144,13 @@ class Run:
                 self._handle(handler)
         module = importlib.import_module(f"require.remote.{step['noun']}")
         state = self._compare(step, at_first)
-        self.journal.write("begin", key=step["key"])
         handlers = [self.request["handlers"][key] for key in step["notify"]]
-        marked = self._mark(handlers)
+        try:
+            self.journal.write("begin", key=step["key"])
+            marked = self._mark(handlers)
+        except OSError as error:
+            place = self.request["state_dir"]
+            raise Refused(f"it could not be noted in {place}: {_words(error)}") from error
         try:
             with self.keeper.step(step["key"], handlers):
                 module.apply({**step["spec"], **step["order"]}, state)
@@ -274,11 +280,18 @@ def _missing(path: str) -> set[str]:
     return {f"file:{way}" for way in ways if not os.path.exists(way)}
 
 
+_REMEDIES = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+    errno.EROFS: "look why (dmesg) and mount it writable",
+}
 _CONFLICT = "The host is no longer as it was probed, so nothing was overwritten: converge again."
 
 
 def _words(error: Exception) -> str:
     text = str(error) or "no reason given"
+    if isinstance(error, OSError) and error.errno in _REMEDIES:
+        return f"{text}: {_REMEDIES[error.errno]}, then converge again"
     return text if type(error).__module__.endswith("shell") else f"{type(error).__name__}: {text}"
 
 

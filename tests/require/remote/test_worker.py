@@ -181,5 +181,7 @@ def test_what_goes_wrong_before_the_first_step_is_a_run_that_could_not_begin(
 ) -> None:
     monkeypatch.setattr(Journal, "write", full)
     result = host.converge(two, transport=Here())
-    assert "it could not begin: [Errno 28] No space left on device" in result.errors[0]
+    (error,) = result.errors
+    assert error.startswith("nothing was changed: ")
+    assert f"{host.state}: [Errno 28] No space left on device: make room there" in error
     assert not (host.root / "a").exists()
