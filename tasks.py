@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 from ci import reference
 from ci.bench.tasks import namespace as bench
 from ci.build_tasks import namespace as build
+from ci.faults.tasks import faults
 from ci.lab.tasks import namespace as lab
 from ci.secrets_tasks import namespace as secrets
 
@@ -94,4 +95,4 @@ def lock(c: Context) -> None:
         _must(f"locking {name}", _python(*command))
 
 
-namespace = Collection(demo, test, lint, docs, lock, lab, build, bench, secrets)
+namespace = Collection(demo, test, lint, docs, lock, faults, lab, build, bench, secrets)

@@ -1,0 +1,60 @@
+"""A host whose clock is wrong by years: it wakes up without a battery, or with someone else's idea of now."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from random import Random
+
+from ci.faults.case import Case
+from ci.faults.converge.aftermath import ends_well
+from ci.faults.stand import Stand
+
+LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+PYTHON = "/usr/bin/python3"
+
+
+@contextlib.contextmanager
+def clock(stand: Stand, offset: str) -> Iterator[None]:
+    """Gives the host's python3 another time; a host of the lab cannot set its clock.
+
+    What python3 starts lives in the present: systemd's own programs hang with the library in them.
+    """
+    stand.shell(
+        f"""test -e {LIBRARY} || apt-get -qq -y install --no-install-recommends libfaketime >/dev/null
+real=$(readlink -f {PYTHON})
+cat >{PYTHON}.new <<END
+#!/bin/bash
+export FAKETIME={offset} DONT_FAKE_MONOTONIC=1
+exec /lib64/ld-linux-x86-64.so.2 --preload {LIBRARY} --argv0 {PYTHON} $real "\\$@"
+END
+chmod 755 {PYTHON}.new
+mv {PYTHON}.new {PYTHON}""",
+        timeout_s=120,
+    )
+    try:
+        yield
+    finally:
+        stand.shell(f"ln -sf $(cd /usr/bin; ls python3.?? | head -1) {PYTHON}")
+
+
+def years_off(stand: Stand, chance: Random) -> str:
+    """Between two runs the clock goes years forth or back, and then is right again."""
+    years = chance.choice([-40, -20, -5, 5, 10])
+    generation, declared = stand.next()
+    with clock(stand, f"{years * 365:+d}d"):
+        said = stand.operate(declared)
+        said.expect("changed", code=0)
+        assert said.result is not None
+        ends_well(stand, generation)
+    return ends_well(stand, generation + 1)
+
+
+CASES = [
+    Case(
+        "clock wrong by years",
+        "the host's python3 lives 40 years back to 10 ahead, then in the present again",
+        "exit 0 each time; nothing is taken for stale or new because of its date",
+        years_off,
+    )
+]

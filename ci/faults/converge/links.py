@@ -1,0 +1,142 @@
+"""The link to the host, cut at every stage of a converge, or fallen silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from unittest.mock import patch
+
+import require
+from ci.faults.case import Case
+from ci.faults.converge.aftermath import ends_well
+from ci.faults.stand import Said, Stand, Watch, later
+from ci.faults.way import Way
+from ci.story.teller import NotSo
+from fleet import channel
+from require.result import Event
+
+# What one converge of ours sends and receives, give or take: where its stages begin.
+HANDSHAKE_DOWN = 4000
+LOOK_UP = (4000, 9300)
+APPLY_UP = (9700, 25000)
+LOOK_S = 0.15
+STEPS = 15
+APPLY_S = 0.5
+
+Plan = Callable[[Way, Random], Watch]
+
+
+def at_event(stage: str, number: int, then: Callable[[], object]) -> Watch:
+    """Returns a watch that acts at the so many-th event of a stage."""
+    seen = 0
+
+    def watch(event: Event) -> None:
+        nonlocal seen
+        seen += event.stage == stage
+        if event.stage == stage and seen == number:
+            then()
+
+    return watch
+
+
+def nothing(event: Event) -> None:
+    """Watches nothing."""
+
+
+def cut(plan: Plan, stage: str, sent: bool) -> Callable[[Stand, Random], str]:
+    """Returns a row's act: one converge with the link cut as planned.
+
+    Args:
+        plan: sets the way's trap and returns what watches.
+        stage: where it is cut, for people.
+        sent: whether the host may have begun to apply then.
+    """
+
+    def act(stand: Stand, chance: Random) -> str:
+        generation, declared = stand.next()
+        with stand.way() as way:
+            said = stand.operate(declared, way, watch=plan(way, chance))
+            if not way.is_cut and not way.is_silent:
+                raise NotSo(
+                    f"the link was to be cut {stage}, and the converge was over: {said.text}"
+                )
+        _told(said, declared, sent)
+        return ends_well(stand, generation)
+
+    return act
+
+
+def _told(said: Said, declared: require.Catalog, sent: bool) -> None:
+    """What ops must be told: off-line is no failure, and whether the host goes on without them."""
+    if said.code == 0:
+        return  # the last bytes were none that mattered
+    said.expect("off-line", code=3)
+    if sent:
+        said.expect("fab converge --target", code=3)
+    elif said.result is not None and said.result.run:
+        raise NotSo(f"nothing was sent, and yet a run is spoken of: {said.text}")
+
+
+def connecting(way: Way, chance: Random) -> Watch:
+    way.at_down(chance.randint(0, HANDSHAKE_DOWN), way.cut)
+    return nothing
+
+
+def asking(way: Way, chance: Random) -> Watch:
+    way.at_up(chance.randint(*LOOK_UP), way.cut)
+    return nothing
+
+
+def looking(way: Way, chance: Random) -> Watch:
+    late = chance.uniform(0, LOOK_S)
+    way.at_up(LOOK_UP[1], lambda: later(late, way.cut))
+    return nothing
+
+
+def ordering(way: Way, chance: Random) -> Watch:
+    way.at_up(chance.randint(*APPLY_UP), way.cut)
+    return nothing
+
+
+def applying(way: Way, chance: Random) -> Watch:
+    return at_event("apply", chance.randint(1, 2 * STEPS), way.cut)
+
+
+def silent(way: Way, chance: Random) -> Watch:
+    return at_event("apply", chance.randint(1, 2 * STEPS), way.silence)
+
+
+def answering(way: Way, chance: Random) -> Watch:
+    more = chance.randint(0, 900)
+    return at_event("verify", 1, lambda: way.at_down(way.down + more, way.cut))
+
+
+def goes_silent(stand: Stand, chance: Random) -> str:
+    """A link that says nothing is given up after some time; here that is shorter than in life."""
+    with patch.object(channel, "DEAD_AFTER_S", 3.0), patch.object(channel, "PING_AFTER_S", 1.0):
+        return cut(silent, "mid-apply", sent=True)(stand, chance)
+
+
+CASES = [
+    Case(
+        f"link cut {stage}",
+        f"the connection is reset {when}",
+        "exit 3 and what to do; the host untouched" if not sent else "exit 3 and what to do",
+        cut(plan, stage, sent),
+    )
+    for stage, when, plan, sent in (
+        ("while connecting", "within the first 4 kB that come back", connecting, False),
+        ("while asking", "within the request to look", asking, False),
+        ("while looking", "up to 0.15 s after the request to look", looking, False),
+        ("while ordering", "within the request to apply", ordering, True),
+        ("mid-apply", "at a step that chance chooses", applying, True),
+        ("while answering", "within the last 900 bytes", answering, True),
+    )
+] + [
+    Case(
+        "link silent mid-apply",
+        "from a step that chance chooses nothing passes any more, and nobody says so",
+        "exit 3 and what to do",
+        goes_silent,
+    )
+]

@@ -1,0 +1,210 @@
+"""The host that the tables act on: reached as ops reach it, by a way that can be cut, and seen apart."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import paramiko
+
+import require
+from ci.faults import wanted
+from ci.faults.seen import PROGRAM, Seen
+from ci.faults.way import Way
+from ci.lab import Lab
+from ci.story.teller import NotSo, eventually
+from fleet.converge import on_host
+from fleet.errors import FleetError, Offline
+from fleet.report import Outcome, plain
+from fleet.ssh import Connection, Deadlines, Endpoint
+from require.result import Event, Result
+from require.run import converge as engine
+
+HOST = "EC-TAA"
+QUIET_S = 60.0
+Watch = Callable[[Event], None]
+
+
+@dataclass
+class Stand:
+    """A bare host of a lab, at a generation of what is declared for it.
+
+    `generation` is what the host is now; a row makes it the next one.
+    """
+
+    lab: Lab
+    generation: int = 0
+    _direct: Connection | None = None
+
+    @property
+    def key(self) -> paramiko.PKey:
+        return paramiko.Ed25519Key.from_private_key_file(str(self.lab.ops_key))
+
+    def endpoint(self, port: int = 0, **other: Any) -> Endpoint:
+        """Returns where the host is, or with a port where a way to it begins."""
+        host = self.lab.host(HOST)
+        place = ("127.0.0.1", port) if port else (host.plan.first_contact, 22)
+        values = {"user": "root", "key": self.key, "host_key": host.tree.host_key, **other}
+        return Endpoint(HOST, *place, **values)
+
+    @contextlib.contextmanager
+    def way(self) -> Iterator[Way]:
+        """A way to the host that can be cut."""
+        with Way((self.lab.host(HOST).plan.first_contact, 22)) as way:
+            yield way
+
+    def operate(
+        self,
+        declared: require.Catalog,
+        way: Way | None = None,
+        *,
+        check: bool = False,
+        watch: Watch | None = None,
+        **other: Any,
+    ) -> Said:
+        """Converges as `fab converge` does, and returns what ops are told.
+
+        Args:
+            declared: what the host is to be.
+            way: goes over it; None goes straight.
+            check: only looks.
+            watch: sees each event before ops do.
+            other: of the endpoint, where it is to be another one.
+        """
+        results: list[Result] = []
+
+        def run(transport: require.Transport, catalog: require.Catalog, **more: Any) -> Result:
+            told = more.pop("progress")
+
+            def progress(event: Event) -> None:
+                if watch:
+                    watch(event)
+                told(event)
+
+            results.append(engine(transport, catalog, progress=progress, **more))
+            return results[0]
+
+        end = self.endpoint(way.port if way else 0, **other)
+        connection = Connection(end, deadlines=Deadlines(5, 5, 5, 5))
+        try:
+            outcome = on_host(connection, declared, lambda text: None, check=check, run=run)
+        except FleetError as error:
+            outcome = Outcome.of(HOST, error)
+        finally:
+            connection.close()
+        return Said(outcome, results[0] if results else None)
+
+    def shell(self, script: str, timeout_s: float = 60) -> str:
+        """Runs a script as root on a connection apart from all that is cut; `NotSo` when it fails."""
+        if self._direct is None:
+            self._direct = Connection(self.endpoint())
+        try:
+            done = self._direct.shell("sh -es", script.encode(), timeout_s=timeout_s, what="a look")
+        except Offline:
+            self._direct.close()
+            self._direct = None
+            raise
+        if done.exit:
+            said = done.stderr.decode(errors="replace").strip()
+            raise NotSo(f"{HOST}: {script[:60]!r} exited {done.exit}: {said}")
+        return done.stdout.decode()
+
+    def seen(self) -> Seen:
+        """Looks at the host."""
+        return Seen.of(self.shell(f"exec /usr/bin/python3 - <<'END'\n{PROGRAM}\nEND\n"))
+
+    def quiet(self) -> Seen:
+        """Waits until no run is left on the host, and looks at it."""
+
+        def look() -> Seen | None:
+            found = self.seen()
+            return None if found.runs or found.processes else found
+
+        seen = eventually("no run is left on the host", look, within_s=QUIET_S, every_s=0.1)
+        assert isinstance(seen, Seen)
+        return seen
+
+    def power(self, on: bool) -> None:
+        """Cuts the power or gives it back."""
+        if not on and self._direct is not None:
+            self._direct.close()
+            self._direct = None
+        self.lab.power(HOST, on=on)
+
+    def next(self) -> tuple[int, require.Catalog]:
+        """Returns the next generation and what it declares."""
+        generation = self.generation + 1
+        return generation, wanted.catalog(generation)
+
+    def settle(self) -> None:
+        """Makes the host wholly of the present generation, and sees that it is."""
+        said = self.operate(wanted.catalog(self.generation))
+        said.expect(code=0)
+        seen = self.quiet()
+        if not seen.is_of(self.generation) or seen.left:
+            raise NotSo(f"the host could not be settled: {seen}")
+
+    def mend(self) -> None:
+        """Makes the host good again after a row that did not hold; what is mounted goes with the power."""
+        self.power(on=False)
+        self.power(on=True)
+        self.generation += 1
+        self.settle()
+
+
+def later(seconds: float, then: Callable[[], object]) -> threading.Timer:
+    """Does something in so many seconds, from a thread of its own, which is returned."""
+    timer = threading.Timer(seconds, then)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+@dataclass(frozen=True)
+class Said:
+    """What ops are told of one converge, and the engine's own result where there is one."""
+
+    outcome: Outcome
+    result: Result | None
+
+    @property
+    def code(self) -> int:
+        return int(self.outcome.code)
+
+    @property
+    def text(self) -> str:
+        """What stands on ops' screen."""
+        return "\n".join(plain(self.outcome))
+
+    def expect(self, *words: str, code: int | tuple[int, ...]) -> None:
+        """Raises `NotSo` when it ended otherwise, or does not say these words."""
+        codes = code if isinstance(code, tuple) else (code,)
+        missing = [word for word in (HOST, *words) if word not in self.text]
+        if self.code not in codes or missing:
+            raise NotSo(
+                f"expected exit {' or '.join(map(str, codes))} and {missing}, "
+                f"found exit {self.code}: {self.text}"
+            )
+
+
+@contextlib.contextmanager
+def stand(name: str) -> Iterator[Stand]:
+    """A bare host in a lab of that name, at its first generation; the lab goes whatever happens."""
+    lab = Lab.load(name)
+    if lab.is_up:
+        raise FleetError(
+            f"the lab {name} stands already, and the tables take theirs down at the end",
+            f"take it down first: LAB_NAME={name} ./inv lab.down",
+        )
+    try:
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # that links break is meant here
+        lab.up(1)
+        made = Stand(lab, generation=1)
+        made.settle()
+        yield made
+    finally:
+        lab.down()

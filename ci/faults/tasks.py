@@ -1,0 +1,43 @@
+"""`inv faults`: the long crash tables, on hosts of a lab of their own."""
+
+from __future__ import annotations
+
+import os
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from ci.faults.case import Row, run, show
+from ci.faults.stand import Stand, stand
+from ci.faults.tables import TABLES
+from fleet.errors import UsageError, did_you_mean
+from fleet.packages import tell
+
+SEEDS = 20
+BROKEN = 4
+
+
+@task(
+    help={
+        "only": f"one table: {', '.join(TABLES)}; else all of them",
+        "seeds": f"how often each row that chance has a part in runs (default {SEEDS})",
+        "json": "the rows as JSON on standard output",
+    }
+)
+def faults(_: Context, only: str = "", seeds: int = SEEDS, json: bool = False) -> None:
+    """The crash tables: every fault, many times, on real hosts; half an hour at most."""
+    if only and only not in TABLES:
+        raise UsageError(
+            f"--only {only}: there is no such table{did_you_mean(only, TABLES)}",
+            f"there are {', '.join(TABLES)}",
+        )
+    if seeds < 1:
+        raise UsageError(f"--seeds is {seeds}; expected 1 or more")
+    rows: list[Row] = []
+    for name in [only] if only else TABLES:
+        # A name of its own: nobody's lab is in the way, and this one is taken down at the end.
+        with stand(f"f{os.getpid() % 10**7}") as host:
+            rows += run(TABLES[name], host, seeds, tell, Stand.mend)
+    if not show(rows, json):
+        raise Exit("faults: a row does not hold", code=BROKEN)

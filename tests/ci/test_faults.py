@@ -1,0 +1,119 @@
+"""The crash tables: each row once on a real host, and what runs them, without any."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from ci.faults.case import Case, run, show
+from ci.faults.stand import Stand, stand
+from ci.faults.tables import TABLES
+from ci.faults.way import Way
+from ci.story.teller import NotSo
+
+# Two runs on one machine must not meet, nor this lab the story's of the same run.
+NAME = f"flt{os.getpid() % 10**4}"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Stand]:
+    with stand(NAME) as made:
+        yield made
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("case", TABLES["converge"], ids=lambda case: case.name)
+def test_a_converge_ends_well(host: Stand, case: Case[Stand]) -> None:
+    try:
+        case.act(host, Random(1))
+    except NotSo:
+        host.mend()
+        raise
+
+
+def silent(_: object) -> None:
+    pass
+
+
+def table(*acts: str | Exception) -> tuple[list[Case[list[int]]], list[int]]:
+    """A table of rows that end so, and what they act on: it counts how often it was mended."""
+
+    def case(number: int, end: str | Exception) -> Case[list[int]]:
+        def act(stand: list[int], chance: Random) -> str:
+            if isinstance(end, Exception):
+                raise end
+            return end
+
+        return Case(f"row {number}", "nothing", "anything", act, seeds=number == 0)
+
+    return [case(*each) for each in enumerate(acts)], [0]
+
+
+def mend(stand: list[int]) -> None:
+    stand[0] += 1
+
+
+def test_a_row_without_chance_runs_once_and_the_others_with_every_seed() -> None:
+    cases, stand = table("held", "held")
+    assert [row.seeds for row in run(cases, stand, 3, silent, mend)] == [3, 1]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_row_that_does_not_hold_is_told_and_the_others_go_on(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    cases, stand = table(NotSo("half a file"), ValueError("odd"), "held")
+    said: list[str] = []
+    rows = run(cases, stand, 2, said.append, mend)
+    assert [row.holds for row in rows] == [False, False, True]
+    assert stand == [3], "the stand is made good again after each"
+    assert not show(rows, as_json)
+    assert "half a file" in capsys.readouterr().out
+    assert any("Traceback" in line for line in said), "what nobody foresaw says where it happened"
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, int]]:
+    """A server that sends back what it gets."""
+
+    def serve() -> None:
+        with server, server.accept()[0] as line:
+            try:
+                while piece := line.recv(65536):
+                    line.sendall(piece)
+            except ConnectionError:
+                pass
+
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield server.getsockname()
+    thread.join()
+
+
+def test_a_way_is_cut_after_so_many_bytes(echo: tuple[str, int]) -> None:
+    with Way(echo) as way, socket.create_connection(("127.0.0.1", way.port), timeout=5) as line:
+        way.at_up(10, way.cut)
+        line.sendall(b"x" * 100)
+        with pytest.raises(ConnectionError):
+            while line.recv(100):
+                pass
+        assert way.up == 10
+        with pytest.raises(ConnectionError):
+            socket.create_connection(("127.0.0.1", way.port), timeout=5)
+
+
+def test_a_way_that_is_silent_says_nothing_to_either_end(echo: tuple[str, int]) -> None:
+    with Way(echo) as way, socket.create_connection(("127.0.0.1", way.port), timeout=5) as line:
+        line.sendall(b"one")
+        assert line.recv(3) == b"one"
+        way.silence()
+        line.sendall(b"two")
+        line.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            line.recv(3)
