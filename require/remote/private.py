@@ -17,19 +17,28 @@ def folder(path: str) -> str:
     Raises:
         Refused: something else is there.
     """
-    parent = os.path.dirname(path)
-    os.makedirs(parent, 0o755, exist_ok=True)
-    try:
-        os.mkdir(path, 0o700)
-        sync(parent)
-    except FileExistsError:
-        pass
+    _make(os.path.dirname(path), 0o755)
+    _make(path, 0o700)
     seen = os.lstat(path)
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid():
         raise Refused(f"{path} is not a directory of ours: look at it, then move it away")
     if seen.st_mode & 0o077:
         os.chmod(path, 0o700)
     return path
+
+
+def _make(path: str, mode: int) -> None:
+    """Make a directory, and what is missing above it, where it is not there yet."""
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        _make(os.path.dirname(path), 0o755)
+        os.mkdir(path, mode)
+    # Also of one that was there: who made it may have been killed before it was on the disk, and
+    # what lies in a directory is no safer than the way to it.
+    sync(os.path.dirname(path))
 
 
 def write(path: str, data: bytes) -> None:
