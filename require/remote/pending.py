@@ -17,7 +17,7 @@ Handler = dict[str, Any]
 
 
 def mark(folder: str, handler: Handler, run: str) -> bool:
-    """Set a marker; tell whether it was not there before.
+    """Set a marker; tell whether it was not there before. One of an earlier declaration is renewed.
 
     Args:
         folder: our private folder of markers.
@@ -25,10 +25,13 @@ def mark(folder: str, handler: Handler, run: str) -> bool:
         run: id of the run that asks for it.
     """
     path = _path(folder, handler["key"])
-    if os.path.exists(path):
-        return False
-    private.write(path, json.dumps({**handler, "run": run}).encode())
-    return True
+    found = None
+    with contextlib.suppress(FileNotFoundError), open(path) as file:
+        found = json.load(file)
+    wanted = {**handler, "run": run}
+    if found is None or {**found, "run": run} != wanted:
+        private.write(path, json.dumps(wanted).encode())
+    return found is None
 
 
 def clear(folder: str, key: str) -> None:

@@ -143,6 +143,13 @@ def test_a_marker_that_does_not_fit_is_not_there_at_all(
     assert pending.waiting(runs) == []
 
 
+def test_a_marker_of_an_earlier_declaration_is_renewed_and_is_no_new_one(runs: str) -> None:
+    later = {**RESTART, "before": ["command:"]}
+    assert pending.mark(runs, RESTART, "r1")
+    assert not pending.mark(runs, later, "r2")
+    assert [each["before"] for each in pending.waiting(runs)] == [["command:"]]
+
+
 def test_a_run_does_not_happen_twice(runs: str) -> None:
     journal.Journal(runs, "r1")
     with pytest.raises(Refused, match="r1 has been here already"):
