@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from require.remote import kept, lock, pending, private, probing, wire
-from require.remote.journal import Journal
+from require.remote.journal import Journal, last
 from require.remote.shell import Refused
 
 Step = dict[str, Any]
@@ -62,6 +62,10 @@ def _locked(request: dict[str, Any], decoder: wire.Decoder, tell: Tell) -> dict[
     }
     held = lock.take(runs, holder, request["expires_s"])
     try:
+        before = last(runs)
+        if before and not before["finished"]:
+            # What a run wrote that was killed looks done, and may not be on the disk.
+            os.sync()
         journal = Journal(runs, request["run"])
         steps = [each["key"] for each in request["resources"] if "order" in each]
         more = {each: request[each] for each in ("operator", "declares", "mends")}
