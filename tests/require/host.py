@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import require
-from require import LinkLost, LocalTransport, Unreachable
+from require import LinkLost, LocalTransport, Unreachable, program
 from require.catalog import Catalog
+from require.remote import worker
+from require.remote.wire import Decoder
 from require.result import Result
 from require.transport import OnOutput
 
@@ -124,6 +129,30 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+
+class Here:
+    """Runs both trips in this process, so that a test can break what they stand on."""
+
+    host = "EC-TAA"
+
+    def call(
+        self, command: str, payload: bytes, *, timeout_s: float, on_output: OnOutput | None = None
+    ) -> bytes:
+        decoder = Decoder()
+        request = decoder.load(json.dumps(program.read(payload)))
+        answer = io.BytesIO()
+        if request["mode"] != "apply":
+            import_module(f"require.remote.{request['mode']}").main(request, answer)
+        else:
+            reading, writing = os.pipe()
+            worker.main(request, decoder, writing)
+            os.close(writing)
+            with open(reading, "rb") as pipe:
+                answer.write(pipe.read())
+        assert on_output is not None
+        on_output(answer.getvalue())
+        return answer.getvalue()
 
 
 def statuses(result: Result) -> dict[str, str]:

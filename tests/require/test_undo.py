@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 
 import require
 from require.remote import kept
-from tests.require.host import Host, note, statuses
-from tests.require.remote.test_worker import Here
+from tests.require.host import Here, Host, note, statuses
 from tests.require.test_changes import interrupted
 from tests.require.test_properties import NAMES, STARTS, WISHES, starts, wishes
 

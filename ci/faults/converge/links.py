@@ -6,7 +6,6 @@ from collections.abc import Callable
 from random import Random
 from unittest.mock import patch
 
-import require
 from ci.faults.case import Case
 from ci.faults.converge.aftermath import ends_well
 from ci.faults.stand import Said, Stand, Watch, later
@@ -22,6 +21,7 @@ APPLY_UP = (9700, 25000)
 LOOK_S = 0.15
 STEPS = 15
 APPLY_S = 0.5
+EXPECTED = "exit 3; what to do, where the host may have begun to apply"
 
 Plan = Callable[[Way, Random], Watch]
 
@@ -43,13 +43,12 @@ def nothing(event: Event) -> None:
     """Watches nothing."""
 
 
-def cut(plan: Plan, stage: str, sent: bool) -> Callable[[Stand, Random], str]:
+def cut(plan: Plan, stage: str) -> Callable[[Stand, Random], str]:
     """Returns a row's act: one converge with the link cut as planned.
 
     Args:
         plan: sets the way's trap and returns what watches.
         stage: where it is cut, for people.
-        sent: whether the host may have begun to apply then.
     """
 
     def act(stand: Stand, chance: Random) -> str:
@@ -60,21 +59,19 @@ def cut(plan: Plan, stage: str, sent: bool) -> Callable[[Stand, Random], str]:
                 raise NotSo(
                     f"the link was to be cut {stage}, and the converge was over: {said.text}"
                 )
-        _told(said, declared, sent)
+        _told(said)
         return ends_well(stand, generation)
 
     return act
 
 
-def _told(said: Said, declared: require.Catalog, sent: bool) -> None:
+def _told(said: Said) -> None:
     """What ops must be told: off-line is no failure, and whether the host goes on without them."""
     if said.code == 0:
         return  # the last bytes were none that mattered
     said.expect("off-line", code=3)
-    if sent:
+    if said.result is not None:
         said.expect("fab converge --target", code=3)
-    elif said.result is not None and said.result.run:
-        raise NotSo(f"nothing was sent, and yet a run is spoken of: {said.text}")
 
 
 def connecting(way: Way, chance: Random) -> Watch:
@@ -114,29 +111,24 @@ def answering(way: Way, chance: Random) -> Watch:
 def goes_silent(stand: Stand, chance: Random) -> str:
     """A link that says nothing is given up after some time; here that is shorter than in life."""
     with patch.object(channel, "DEAD_AFTER_S", 3.0), patch.object(channel, "PING_AFTER_S", 1.0):
-        return cut(silent, "mid-apply", sent=True)(stand, chance)
+        return cut(silent, "mid-apply")(stand, chance)
 
 
 CASES = [
-    Case(
-        f"link cut {stage}",
-        f"the connection is reset {when}",
-        "exit 3 and what to do; the host untouched" if not sent else "exit 3 and what to do",
-        cut(plan, stage, sent),
-    )
-    for stage, when, plan, sent in (
-        ("while connecting", "within the first 4 kB that come back", connecting, False),
-        ("while asking", "within the request to look", asking, False),
-        ("while looking", "up to 0.15 s after the request to look", looking, False),
-        ("while ordering", "within the request to apply", ordering, True),
-        ("mid-apply", "at a step that chance chooses", applying, True),
-        ("while answering", "within the last 900 bytes", answering, True),
+    Case(f"link cut {stage}", f"the connection is reset {when}", EXPECTED, cut(plan, stage))
+    for stage, when, plan in (
+        ("while connecting", "within the first 4 kB that come back", connecting),
+        ("while asking", "within the request to look", asking),
+        ("while looking", "up to 0.15 s after the request to look", looking),
+        ("while ordering", "within the request to apply", ordering),
+        ("mid-apply", "at a step that chance chooses", applying),
+        ("while answering", "within the last 900 bytes", answering),
     )
 ] + [
     Case(
         "link silent mid-apply",
         "from a step that chance chooses nothing passes any more, and nobody says so",
-        "exit 3 and what to do",
+        EXPECTED,
         goes_silent,
     )
 ]

@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import errno
-import io
-import json
 import os
 import signal
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
 
 import require
-from require import program
-from require.remote import pending, systemd, worker
+from require.remote import pending, systemd
 from require.remote.journal import Journal
-from require.remote.wire import Decoder
 from require.resource import Unknown
 from require.resources.command import Command
 from require.result import Result
-from require.transport import OnOutput
-from tests.require.host import Host, note, statuses
-
-
-class Here:
-    """Runs both trips in this process, so that a test can break what they stand on."""
-
-    host = "EC-TAA"
-
-    def call(
-        self, command: str, payload: bytes, *, timeout_s: float, on_output: OnOutput | None = None
-    ) -> bytes:
-        decoder = Decoder()
-        request = decoder.load(json.dumps(program.read(payload)))
-        answer = io.BytesIO()
-        if request["mode"] != "apply":
-            import_module(f"require.remote.{request['mode']}").main(request, answer)
-        else:
-            reading, writing = os.pipe()
-            worker.main(request, decoder, writing)
-            os.close(writing)
-            with open(reading, "rb") as pipe:
-                answer.write(pipe.read())
-        assert on_output is not None
-        on_output(answer.getvalue())
-        return answer.getvalue()
+from tests.require.host import Here, Host, note, statuses
 
 
 @pytest.fixture(autouse=True)
