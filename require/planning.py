@@ -75,7 +75,8 @@ def plan(resources: Sequence[Resource], answers: Sequence[Answer]) -> list[Plann
     for resource, answer in zip(resources, answers, strict=True):
         state = answer.get("state")
         if state is None:
-            reason = str(answer.get("failed", "no answer"))
+            found = answer.get("failed", "no answer")
+            reason = f"{found}; see on the host what keeps it, and converge again"
             planned.append(Planned(resource, None, Unknown(reason, blocked=True)))
         else:
             planned.append(Planned(resource, state, resource.plan(state)))

@@ -26,7 +26,7 @@ def package(stand: Stand, chance: Random) -> str:
         require.file.file("/srv/faults/needs-it", content="x", needs=[lacking])
         require.file.file(OTHER, content=f"{stand.generation}\n")
     said = stand.operate(declared)
-    said.expect(f"Unable to locate package {ABSENT}", "it needs apt.packages:", code=4)
+    said.expect(f"Unable to locate package {ABSENT}: correct the name", "it needs apt.packages:", code=4)
     return _others(stand, said)
 
 
@@ -87,7 +87,7 @@ def hangs(stand: Stand, chance: Random) -> str:
         require.file.file(OTHER, content=f"{stand.generation}\n")
     with patch.object(Command, "probe_timeout_s", 2.0):
         said = stand.operate(declared)
-    said.expect("command:hangs", "had no answer after 2 s", code=4)
+    said.expect("command:hangs", "had no answer after 2 s; see on the host", code=4)
     if left := stand.seen().left:
         raise NotSo(f"of a probe that hung there is left {left}")
     return _others(stand, said)
