@@ -21,7 +21,7 @@ KILL = "systemctl kill --signal=KILL 'turnaround-run-*'"
 def power(stand: Stand, chance: Random) -> str:
     """The power goes at a moment between the request to apply and a little after the last answer."""
     generation, declared = stand.next()
-    moment = chance.uniform(0, APPLY_S + 0.3)
+    moment = chance.uniform(0, APPLY_S + 0.7)
     with stand.way() as way:
 
         def off() -> None:

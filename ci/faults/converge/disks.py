@@ -82,7 +82,7 @@ def notes_full(stand: Stand, chance: Random) -> str:
     """There is no room, or a little, for the run's own notes."""
     generation, declared = stand.next()
     with small_disk(stand, STATE, "4M"):
-        fill(stand, STATE, chance.randint(0, 4))
+        fill(stand, STATE, chance.randint(0, 2))
         said = stand.operate(declared)
         seen = stand.quiet()
         whole(seen, stand.generation, generation)
@@ -124,7 +124,7 @@ CASES = [
     ),
     Case(
         "notes full",
-        f"the file system of {STATE} has room for 0 to 4 pages",
+        f"the file system of {STATE} has room for 0 to 2 pages",
         "exit 4 says where room is missing; what was not noted was not begun",
         notes_full,
     ),

@@ -26,7 +26,9 @@ def package(stand: Stand, chance: Random) -> str:
         require.file.file("/srv/faults/needs-it", content="x", needs=[lacking])
         require.file.file(OTHER, content=f"{stand.generation}\n")
     said = stand.operate(declared)
-    said.expect(f"Unable to locate package {ABSENT}: correct the name", "it needs apt.packages:", code=4)
+    said.expect(
+        f"Unable to locate package {ABSENT}: correct the name", "it needs apt.packages:", code=4
+    )
     return _others(stand, said)
 
 
