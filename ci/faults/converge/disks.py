@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from random import Random
 
@@ -10,18 +11,22 @@ from ci.faults import wanted
 from ci.faults.case import Case
 from ci.faults.converge.aftermath import ends_well, whole
 from ci.faults.seen import Seen
-from ci.faults.stand import Said, Stand
+from ci.faults.stand import HOST, Said, Stand
+from ci.lab import Lab, shell
 from ci.story.teller import NotSo
+from fleet import packages
 
 STATE = "/var/lib/turnaround"
+SIZE = "16M"
 
 
 @contextlib.contextmanager
-def small_disk(stand: Stand, place: str, size: str) -> Iterator[None]:
-    """Puts a file system of that size over a folder, with what was in it."""
+def small_disk(stand: Stand, place: str) -> Iterator[None]:
+    """Puts an ext4 of its own over a folder, with what was in it."""
+    _mount(stand.lab, "/mnt/small")
     stand.shell(
-        f"mkdir -p /mnt/small && mount -t tmpfs -o size={size},mode=755 tmpfs /mnt/small"
-        f" && cp -a {place}/. /mnt/small && mount --bind /mnt/small {place}"
+        f"rmdir /mnt/small/lost+found; cp -a {place}/. /mnt/small"
+        f" && mount --bind /mnt/small {place}"
     )
     try:
         yield
@@ -30,6 +35,27 @@ def small_disk(stand: Stand, place: str, size: str) -> Iterator[None]:
             f"mount -o remount,rw {place}; rm -f {place}/filler"
             f"; umount {place} && cp -a /mnt/small/. {place} && umount /mnt/small"
         )
+
+
+def _mount(lab: Lab, place: str) -> None:
+    """Mounts a fresh ext4 in the host; its loop device is the machine's, for hosts have none."""
+    packages.ensure(["e2fsprogs"], purpose="the fault tables")
+    image = lab.directory / "small.img"
+    image.unlink(missing_ok=True)
+    shell.run(["truncate", f"--size={SIZE}", str(image)])
+    shell.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", str(image)])
+    loop = shell.run(["losetup", "--find", "--show", str(image)]).strip()
+    try:
+        number = os.stat(loop).st_rdev
+        init = (lab.host(HOST).group / "payload/init.scope/cgroup.procs").read_text().split()[0]
+        script = (
+            f"mkdir -p {place} && mknod /root/loop b {os.major(number)} {os.minor(number)}"
+            f" && mount -t ext4 /root/loop {place}; status=$?; rm -f /root/loop; exit $status"
+        )
+        shell.run(["nsenter", "--mount", f"--target={init}", "sh", "-c", script])
+    finally:
+        # It is in use as long as it is mounted, and goes with that.
+        shell.run(["losetup", "--detach", loop])
 
 
 def fill(stand: Stand, place: str, left_pages: int) -> None:
@@ -43,7 +69,7 @@ def fill(stand: Stand, place: str, left_pages: int) -> None:
 def full(stand: Stand, chance: Random) -> str:
     """Where the files go there is room for some of them."""
     generation, declared = stand.next()
-    with small_disk(stand, wanted.TOP, "8M"):
+    with small_disk(stand, wanted.TOP):
         fill(stand, wanted.TOP, chance.randint(0, 80))
         said = stand.operate(declared)
         seen = stand.quiet()
@@ -55,7 +81,7 @@ def full(stand: Stand, chance: Random) -> str:
 def read_only(stand: Stand, chance: Random) -> str:
     """Where the files go nothing can be written."""
     generation, declared = stand.next()
-    with small_disk(stand, wanted.TOP, "8M"):
+    with small_disk(stand, wanted.TOP):
         stand.shell(f"mount -o remount,ro {wanted.TOP}")
         said = stand.operate(declared)
         seen = stand.quiet()
@@ -81,7 +107,7 @@ def _partly(said: Said, seen: Seen, former: int, generation: int, reason: str) -
 def notes_full(stand: Stand, chance: Random) -> str:
     """There is no room, or a little, for the run's own notes."""
     generation, declared = stand.next()
-    with small_disk(stand, STATE, "4M"):
+    with small_disk(stand, STATE):
         fill(stand, STATE, chance.randint(0, 2))
         said = stand.operate(declared)
         seen = stand.quiet()
@@ -97,7 +123,7 @@ def notes_full(stand: Stand, chance: Random) -> str:
 def notes_read_only(stand: Stand, chance: Random) -> str:
     """Where the run keeps its notes nothing can be written."""
     generation, declared = stand.next()
-    with small_disk(stand, STATE, "4M"):
+    with small_disk(stand, STATE):
         stand.shell(f"mount -o remount,ro {STATE}")
         said = stand.operate(declared)
         seen = stand.quiet()
@@ -111,20 +137,20 @@ def notes_read_only(stand: Stand, chance: Random) -> str:
 CASES = [
     Case(
         "disk full",
-        "the file system of the files has room for 0 to 80 pages",
+        "the ext4 of the files has room for 0 to 80 pages",
         "exit 4 names each file that did not fit, and why; the others are changed",
         full,
     ),
     Case(
         "disk read-only",
-        "the file system of the files is mounted read-only",
+        "the ext4 of the files is mounted read-only",
         "exit 4 names each file, and why; the others are changed",
         read_only,
         seeds=False,
     ),
     Case(
         "notes full",
-        f"the file system of {STATE} has room for 0 to 2 pages",
+        f"the ext4 of {STATE} has room for 0 to 2 pages",
         "exit 4 says where room is missing; what was not noted was not begun",
         notes_full,
     ),
