@@ -180,14 +180,12 @@ class Said:
         """What stands on ops' screen."""
         return "\n".join(plain(self.outcome))
 
-    def expect(self, *words: str, code: int | tuple[int, ...]) -> None:
+    def expect(self, *words: str, code: int) -> None:
         """Raises `NotSo` when it ended otherwise, or does not say these words."""
-        codes = code if isinstance(code, tuple) else (code,)
         missing = [word for word in (HOST, *words) if word not in self.text]
-        if self.code not in codes or missing:
+        if self.code != code or missing:
             raise NotSo(
-                f"expected exit {' or '.join(map(str, codes))} and {missing}, "
-                f"found exit {self.code}: {self.text}"
+                f"expected exit {code}, and {missing} to be said, found exit {self.code}: {self.text}"
             )
 
 

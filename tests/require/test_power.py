@@ -15,8 +15,9 @@ import pytest
 
 import require
 from require.remote import command, file, journal, lock, pending, private, probing, worker
-from tests.require.disk import Image, Killed, Recorder, images, lay_out
+from tests.require.disk import Image, images, lay_out
 from tests.require.host import Here, Host
+from tests.require.recorder import Killed, Recorder
 
 MODULES = (file, journal, lock, pending, private, worker)
 # Each of them is needed: without it some power cut breaks what is promised.

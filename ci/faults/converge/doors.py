@@ -35,9 +35,10 @@ def wrong_key(stand: Stand, chance: Random) -> str:
 def no_sudo(stand: Stand, chance: Random) -> str:
     """The account is no root's, and the host has no sudo."""
     stand.shell(f"{_ACCOUNT}test ! -e {SUDO} || mv {SUDO} {SUDO}.away")
-    fact = _refused(stand, "sudo: not found")
-    stand.shell(f"test ! -e {SUDO}.away || mv {SUDO}.away {SUDO}")
-    return fact
+    try:
+        return _refused(stand, "sudo: not found")
+    finally:
+        stand.shell(f"test ! -e {SUDO}.away || mv {SUDO}.away {SUDO}")
 
 
 def password(stand: Stand, chance: Random) -> str:

@@ -17,7 +17,7 @@ from require.result import Event
 # What one converge of ours sends and receives, give or take: where its stages begin.
 HANDSHAKE_DOWN = 4000
 LOOK_UP = (4000, 9300)
-APPLY_UP = (9700, 25000)
+APPLY_UP = (9700, 22000)
 LOOK_S = 0.15
 STEPS = 15
 APPLY_S = 0.5
