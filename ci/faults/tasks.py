@@ -8,9 +8,6 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from ci.faults.case import Row, run, show
-from ci.faults.stand import Stand, stand
-from ci.faults.tables import TABLES
 from fleet.errors import UsageError, did_you_mean
 from fleet.packages import tell
 
@@ -20,17 +17,21 @@ BROKEN = 4
 
 @task(
     help={
-        "only": f"one table: {', '.join(TABLES)}; else all of them",
+        "only": "one table, such as converge; else all of them",
         "seeds": f"how often each row that chance has a part in runs (default {SEEDS})",
         "json": "the rows as JSON on standard output",
     }
 )
 def faults(_: Context, only: str = "", seeds: int = SEEDS, json: bool = False) -> None:
     """The crash tables: every fault, many times, on real hosts; half an hour at most."""
+    from ci.faults.case import Row, run, show
+    from ci.faults.stand import Stand, stand
+    from ci.faults.tables import TABLES
+
     if only and only not in TABLES:
         raise UsageError(
             f"--only {only}: there is no such table{did_you_mean(only, TABLES)}",
-            f"there are {', '.join(TABLES)}",
+            f"the tables are: {', '.join(TABLES)}",
         )
     if seeds < 1:
         raise UsageError(f"--seeds is {seeds}; expected 1 or more")
