@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import require.errors
 from fleet.channel import Completed, DeadlinePassed, TooMuchOutput
-from fleet.errors import AccessRefused, FleetError, LinkLost
+from fleet.errors import FleetError, LinkLost
 from fleet.ssh import Connection
 
 
@@ -51,20 +50,8 @@ class SshTransport:
             raise require.errors.Unreachable(self.host, _reason(self.host, error)) from error
         if done.exit != 0:
             said = done.stderr.decode(errors="replace")
-            self._check_root(said.strip().splitlines()[-1:])
             raise require.errors.CommandFailed(self.host, done.exit, said)
         return done.stdout
-
-    def _check_root(self, last: list[str]) -> None:
-        """Raises when sudo had the last word: then nothing ran, and who may mend it is not the engine."""
-        if not last or not re.search(r"(^|\bexec: )sudo: ", last[0]):
-            return
-        user = self._connection.endpoint.user
-        raise require.errors.Unreachable(self.host, last[0]) from AccessRefused(
-            f"{self.host}: {user} cannot become root ({last[0]})",
-            f"the host needs sudo, and this line in /etc/sudoers.d/{user}: {user} ALL=(ALL:ALL) "
-            "NOPASSWD: ALL; fab init-machine makes an account for ops that has it",
-        )
 
     def _shell(
         self,

@@ -277,24 +277,6 @@ def test_the_engine_gets_its_own_errors_with_ours_as_the_cause(
     assert isinstance(caught.value.__cause__, FleetError)
 
 
-@pytest.mark.parametrize(
-    ("said", "refused"),
-    [
-        ("sudo: a password is required", True),
-        ("sh: 1: exec: sudo: not found", True),
-        ("sudo: unable to resolve host EC-TAA\nthe program was cut", False),
-    ],
-)
-def test_an_account_that_cannot_become_root_is_told_what_it_lacks(
-    connection: Connection, said: str, refused: bool
-) -> None:
-    with pytest.raises(require.errors.TransportError) as caught:
-        SshTransport(connection).call(f"echo '{said}' >&2; exit 1", b"", timeout_s=5)
-    cause = caught.value.__cause__
-    assert isinstance(cause, AccessRefused) is refused
-    assert "NOPASSWD: ALL" in str(cause) or not refused
-
-
 def test_an_off_line_host_is_unreachable_for_the_engine(
     server: Loopback, ops_key: paramiko.PKey
 ) -> None:

@@ -57,6 +57,12 @@ class Recorder:
         """Writes down that something happened which is not on the disk."""
         self._add(Op("note", ROOT, note=note))
 
+    def unsynced(self, path: Path) -> None:
+        """Takes a file's content for written just now, and not on the disk."""
+        node = self._nodes[path.stat().st_ino]
+        self.image[node] = replace(self._state[node], data=b"")
+        self._changed(node)
+
     def _add(self, op: Op) -> None:
         self.ops.append(op)
 
@@ -156,6 +162,14 @@ class Recorder:
         ino = os.stat(path, dir_fd=dir_fd, follow_symlinks=False).st_ino
         folder, name = self._folder(path, dir_fd)
         self._entries(folder, (name, self._new(ino, Node("l", target.encode()))))
+
+    def link(
+        self, old: str, new: str, src_dir_fd: int | None = None, follow_symlinks: bool = True
+    ) -> None:
+        self._alive()
+        os.link(old, new, src_dir_fd=src_dir_fd, follow_symlinks=follow_symlinks)
+        folder, name = self._folder(new, None)
+        self._entries(folder, (name, self._nodes[os.stat(new, follow_symlinks=False).st_ino]))
 
     def replace(
         self, old: str, new: str, src_dir_fd: int | None = None, dst_dir_fd: int | None = None

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 import require
-from require.remote import command, file, journal, lock, pending, private, probing, worker
+from require.remote import command, file, journal, kept, lock, pending, private, probing, worker
 from tests.require.disk import Image, images, lay_out
 from tests.require.host import Here, Host
 from tests.require.recorder import Killed, Recorder
 
-MODULES = (file, journal, lock, pending, private, worker)
+MODULES = (file, journal, kept, lock, pending, private, worker)
 # Each of them is needed: without it some power cut breaks what is promised.
 FSYNCS = {
     "file._attributes",
@@ -27,10 +27,12 @@ FSYNCS = {
     "journal.write",
     "private.write",
     "private.sync of journal.__init__",
+    "private.sync of kept.keep",
     "private.sync of pending.clear",
     "private.sync of private._make",
     "private.sync of private.write",
 }
+OF_OTHERS = "kept._link"  # syncs what somebody else wrote
 OLD, NEW = "old\n" * 30, "new\n" * 50
 TEXTS = {"a": NEW, "b": NEW, "link": "new", "lines": "kept\nnew\n"}
 
@@ -134,19 +136,36 @@ def check(bench: Bench, count: int, before: dict[str, str], over: bool) -> None:
             raise Broken(f"{name} is new, its handler did not run, and nothing says that it must")
         if not any(f"/etc/{name}" in key for key in begun):
             raise Broken(f"{name} is new, and no journal says that it was begun")
+        if before[name] not in _kept(bench.host.state, name):
+            raise Broken(f"{name} is new, and what it was cannot be put back")
     if over and (marked or not bench.is_as_declared() or last is None or not last["finished"]):
         raise Broken(f"the run was over: {marked}, {changed}, {last}")
 
 
 def _begun(state: Path) -> list[str]:
     """The keys of what the journals say was begun."""
-    lines = [
-        line
-        for path in state.glob("runs/*/journal.jsonl")
-        for line in path.read_text().splitlines()
-        if '"begin"' in line and line.endswith("}")
-    ]
-    return [json.loads(line)["key"] for line in lines]
+    return [event["key"] for _, event in _events(state, "begin")]
+
+
+def _kept(state: Path, name: str) -> Iterator[str]:
+    """What was kept of a name, as `Bench.text` tells it."""
+    for folder, event in _events(state, "kept"):
+        was = event["was"]
+        if not event["path"].endswith(f"/etc/{name}"):
+            continue
+        if was["kind"] == "file":
+            copy = folder / event["copy"]
+            yield copy.read_text() if event["copy"] and copy.exists() else "lost"
+        else:
+            yield was.get("target", "absent")
+
+
+def _events(state: Path, wanted: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The lines of one kind in the journals, each with its run's folder."""
+    for path in state.glob("runs/*/journal.jsonl"):
+        for line in path.read_text().splitlines():
+            if line.endswith("}") and (event := json.loads(line))["event"] == wanted:
+                yield path.parent, event
 
 
 def finish(bench: Bench) -> None:
@@ -211,8 +230,21 @@ def test_a_power_cut_at_any_moment_of_a_first_run_breaks_nothing(bench: Bench) -
 def test_each_fsync_is_needed(bench: Bench, place: str) -> None:
     bench.begin(lost=lambda each: each == place)
     assert not bench.converge().errors
-    assert bench.recorder.places == FSYNCS
+    assert bench.recorder.places == {*FSYNCS, OF_OTHERS}
     assert next(broken(bench), "")
+
+
+@pytest.mark.parametrize("lost", ["", OF_OTHERS])
+def test_what_somebody_wrote_a_moment_ago_is_kept_whole(bench: Bench, lost: str) -> None:
+    bench.begin(lambda place: place == lost)
+    bench.recorder.unsynced(bench.host.root / "etc/b")
+    assert not bench.converge().errors
+    kept = []
+    for _, image in _disks(bench.recorder, first=1):
+        lay_out(image, bench.host.root)
+        if bench.text("b") == NEW:
+            kept.append(OLD in _kept(bench.host.state, "b"))
+    assert all(kept) == (lost == "")
 
 
 def killed(bench: Bench, lost: str = "") -> Iterator[str]:
