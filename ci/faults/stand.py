@@ -20,6 +20,7 @@ from ci.story.teller import NotSo, eventually
 from fleet.converge import on_host
 from fleet.errors import FleetError, Offline
 from fleet.report import Outcome, plain
+from fleet.runs import undo_on
 from fleet.ssh import Connection, Deadlines, Endpoint
 from require.result import Event, Result
 from require.run import converge as engine
@@ -97,6 +98,14 @@ class Stand:
         finally:
             connection.close()
         return Said(outcome, results[0] if results else None)
+
+    def undo(self) -> Said:
+        """Undoes the host's last run as `fab undo` does, and returns what ops are told."""
+        connection = Connection(self.endpoint())
+        try:
+            return Said(undo_on(connection, lambda text: None), None)
+        finally:
+            connection.close()
 
     def shell(self, script: str, timeout_s: float = 60) -> str:
         """Runs a script as root on a connection apart from all that is cut; `NotSo` when it fails."""

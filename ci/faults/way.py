@@ -28,7 +28,7 @@ class Way:
     def __init__(self, target: Address) -> None:
         self.target = target
         self.up = self.down = 0
-        self.is_cut = self.is_silent = False
+        self.is_cut = self.is_dropped = self.is_silent = False
         self._marks: dict[str, tuple[int, Callable[[], object]]] = {}
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -59,12 +59,14 @@ class Way:
         """Resets all that goes this way, at both ends, and lets nothing in any more."""
         with self._lock:
             self.is_cut = True
-            for each in (*self._open, self._server):
-                # Shut down first: a close alone does not wake whoever reads from it.
-                with contextlib.suppress(OSError):
-                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-                    each.shutdown(socket.SHUT_RD)
-                each.close()
+            _reset(*self._open, self._server)
+
+    def drop(self) -> None:
+        """Resets all that goes this way now, at both ends; what comes after it is let in."""
+        with self._lock:
+            self.is_dropped = True
+            _reset(*self._open)
+            self._open.clear()
 
     def silence(self) -> None:
         """Loses every byte from now on, and says so to neither end."""
@@ -104,3 +106,12 @@ class Way:
             del self._marks[name]
             then()
         return piece[len(now) :]
+
+
+def _reset(*lines: socket.socket) -> None:
+    for each in lines:
+        # Shut down first: a close alone does not wake whoever reads from it.
+        with contextlib.suppress(OSError):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            each.shutdown(socket.SHUT_RD)
+        each.close()

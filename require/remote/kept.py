@@ -18,6 +18,7 @@ from require.remote import journal, private
 
 MOST_OF_RUN = 64 * 1024 * 1024
 MOST = 256 * 1024 * 1024
+SHARE = 4  # of the room that there would be without them, one part
 _PIECE = 1 << 20
 
 State = dict[str, Any]
@@ -37,7 +38,7 @@ class Keeper:
         self._key = ""
         self._notify: Sequence[dict[str, Any]] = ()
         self._count = self._bytes = 0
-        _make_room(runs, run)
+        self._most = _make_room(runs, run)
 
     @contextlib.contextmanager
     def step(self, key: str, notify: Sequence[dict[str, Any]]) -> Iterator[None]:
@@ -59,7 +60,7 @@ class Keeper:
         """See the function of this name."""
         copy = ""
         replaced = was["kind"] == "file" and was["sha"] != made.get("sha")
-        if replaced and self._bytes + was["size"] <= MOST_OF_RUN:
+        if replaced and self._bytes + was["size"] <= self._most:
             self._count += 1
             self._bytes += was["size"]
             copy = f"kept-{self._count}"
@@ -118,12 +119,25 @@ def _link(place: int, name: str, to: str) -> None:
             os.fsync(copy.fileno())
 
 
-def _make_room(runs: str, run: str) -> None:
-    """Remove what the oldest runs kept beyond `MOST` bytes; their journals stay."""
-    left = MOST - MOST_OF_RUN
-    for other in reversed(journal.by_age(runs)):
-        for each in os.scandir(f"{runs}/{other}"):
-            if other != run and each.name.startswith("kept-"):
-                left -= each.stat().st_size
-                if left < 0:
-                    os.unlink(each.path)
+def _make_room(runs: str, run: str) -> int:
+    """Remove what the oldest runs kept beyond the bounds, and return how many bytes this one may keep.
+
+    A disk that is nearly full is for what a host is there for, and a run that keeps nothing is better
+    than none.
+    """
+    kept = [
+        (each.stat().st_size, each.path)
+        for other in reversed(journal.by_age(runs))
+        for each in os.scandir(f"{runs}/{other}")
+        if other != run and each.name.startswith("kept-")
+    ]
+    disk = os.statvfs(runs)
+    without = disk.f_bavail * disk.f_frsize + sum(size for size, _ in kept)
+    most = min(MOST, without // SHARE)
+    of_run = min(MOST_OF_RUN, most)
+    left = most - of_run
+    for size, path in kept:
+        left -= size
+        if left < 0:
+            os.unlink(path)
+    return of_run

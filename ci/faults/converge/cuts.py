@@ -8,21 +8,71 @@ from unittest.mock import patch
 import require
 from ci.faults import wanted
 from ci.faults.case import Case
-from ci.faults.converge.aftermath import ends_well
-from ci.faults.converge.links import APPLY_S, STEPS, at_event
+from ci.faults.converge.aftermath import as_declared, ends_well, restarts, whole
+from ci.faults.converge.links import APPLY_S, REACH_S, STEPS, at_event
 from ci.faults.stand import Stand, later
 from ci.story.teller import NotSo
 from require import run as engine
 
 PROMISED_S = 2
+LAST = "cat /var/lib/turnaround/runs/last"
 KILL = "systemctl kill --signal=KILL 'turnaround-run-*'"
 
 
 def power(stand: Stand, chance: Random) -> str:
     """The power goes at a moment between the request to apply and a little after the last answer."""
+    generation = _cut(stand, chance)
+    return ends_well(stand, generation)
+
+
+def back(stand: Stand, chance: Random) -> str:
+    """The power comes back while ops' command still calls: it says how far the run came."""
     generation, declared = stand.next()
     moment = chance.uniform(0, APPLY_S + 0.7)
-    with stand.way() as way:
+    timers = []
+
+    def off_and_on() -> None:
+        stand.power(on=False)
+        stand.power(on=True)
+
+    said = stand.operate(
+        declared, watch=at_event("plan", 1, lambda: timers.append(later(moment, off_and_on)))
+    )
+    timers[0].join()
+    if said.code == 4:
+        said.expect("converge again", code=4)
+    elif said.code != 0:
+        raise NotSo(f"expected exit 4, or 0 when it was over, found exit {said.code}: {said.text}")
+    return ends_well(stand, generation)
+
+
+def undone(stand: Stand, chance: Random) -> str:
+    """What a run did until the power went is undone: the files are the former ones, all of them."""
+    former = stand.shell(LAST)
+    generation = _cut(stand, chance)
+    stand.quiet()
+    if stand.shell(LAST) == former:
+        ends_well(stand, generation)
+        return "the run had not begun"
+    told = stand.undo()
+    seen = stand.quiet()
+    if told.code == 0:
+        whole(seen, stand.generation)
+    else:
+        told.expect(code=4)  # what it cannot put back is named, and is whole all the same
+        whole(seen, stand.generation, generation)
+    stand.operate(wanted.catalog(generation)).expect(code=0)
+    # Where the run was over before the power went, the unit saw its end twice.
+    restarts(as_declared(stand, generation), generation, most=2)
+    stand.generation = generation
+    return "all was put back" if told.code == 0 else "what is not as the run left it was named"
+
+
+def _cut(stand: Stand, chance: Random) -> int:
+    """Cuts the power during a converge to the next generation, gives it back, and returns which."""
+    generation, declared = stand.next()
+    moment = chance.uniform(0, APPLY_S + 0.7)
+    with stand.way() as way, patch.object(engine, "REACH_S", REACH_S):
 
         def off() -> None:
             stand.power(on=False)
@@ -36,7 +86,7 @@ def power(stand: Stand, chance: Random) -> str:
     if said.code not in (0, 3):
         raise NotSo(f"expected exit 3, found exit {said.code}: {said.text}")
     stand.power(on=True)
-    return ends_well(stand, generation)
+    return generation
 
 
 def killed(stand: Stand, chance: Random) -> str:
@@ -78,6 +128,18 @@ CASES = [
         "every process of the host is killed at a moment that chance chooses, then it boots",
         "exit 3, or 0 when it was over",
         power,
+    ),
+    Case(
+        "power cut mid-apply, and back",
+        "the same, and it boots at once, while ops' command calls it again",
+        "exit 4 says how far the run came, or 0 when it was over",
+        back,
+    ),
+    Case(
+        "power cut mid-apply, undone",
+        "the same; then fab undo",
+        "all files are the former ones, or exit 4 names what is not as the run left it",
+        undone,
     ),
     Case(
         "the run killed",

@@ -18,6 +18,7 @@ from fleet import packages
 
 STATE = "/var/lib/turnaround"
 SIZE = "16M"
+KEPT = f"rm -f {STATE}/runs/*/kept-*"  # of the rows before: more than the small disk holds
 
 
 @contextlib.contextmanager
@@ -107,6 +108,7 @@ def _partly(said: Said, seen: Seen, former: int, generation: int, reason: str) -
 def notes_full(stand: Stand, chance: Random) -> str:
     """There is no room, or a little, for the run's own notes."""
     generation, declared = stand.next()
+    stand.shell(KEPT)
     with small_disk(stand, STATE):
         fill(stand, STATE, chance.randint(0, 2))
         said = stand.operate(declared)
@@ -123,6 +125,7 @@ def notes_full(stand: Stand, chance: Random) -> str:
 def notes_read_only(stand: Stand, chance: Random) -> str:
     """Where the run keeps its notes nothing can be written."""
     generation, declared = stand.next()
+    stand.shell(KEPT)
     with small_disk(stand, STATE):
         stand.shell(f"mount -o remount,ro {STATE}")
         said = stand.operate(declared)

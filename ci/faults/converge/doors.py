@@ -36,7 +36,7 @@ def no_sudo(stand: Stand, chance: Random) -> str:
     """The account is no root's, and the host has no sudo."""
     stand.shell(f"{_ACCOUNT}test ! -e {SUDO} || mv {SUDO} {SUDO}.away")
     try:
-        return _refused(stand, "sudo: not found")
+        return _refused(stand, "there is no sudo", "apt-get install sudo")
     finally:
         stand.shell(f"test ! -e {SUDO}.away || mv {SUDO}.away {SUDO}")
 
@@ -44,13 +44,13 @@ def no_sudo(stand: Stand, chance: Random) -> str:
 def password(stand: Stand, chance: Random) -> str:
     """The account may not sudo without a password."""
     stand.shell(f"{_ACCOUNT}apt-get -qq -y install sudo >/dev/null; usermod -aG sudo {CLERK}")
-    return _refused(stand, "a password is required")
+    return _refused(stand, "a password is required", "NOPASSWD", CLERK)
 
 
-def _refused(stand: Stand, reason: str) -> str:
+def _refused(stand: Stand, *words: str) -> str:
     generation, declared = stand.next()
     said = stand.operate(declared, user=CLERK)
-    said.expect(reason, "NOPASSWD", CLERK, code=4)
+    said.expect(*words, code=4)
     return ends_well(stand, generation)
 
 

@@ -12,6 +12,7 @@ from ci.faults.stand import Said, Stand, Watch, later
 from ci.faults.way import Way
 from ci.story.teller import NotSo
 from fleet import channel
+from require import run as engine
 from require.result import Event
 
 # What one converge of ours sends and receives, give or take: where its stages begin.
@@ -21,7 +22,8 @@ APPLY_UP = (9700, 22000)
 LOOK_S = 0.15
 STEPS = 15
 APPLY_S = 0.5
-EXPECTED = "exit 3; what to do, where the host may have begun to apply"
+REACH_S = 1.0  # how long a host is called again whose link broke; in life two minutes
+EXPECTED = "exit 3; how to collect the run, where the host may have begun to apply"
 
 Plan = Callable[[Way, Random], Watch]
 
@@ -53,7 +55,7 @@ def cut(plan: Plan, stage: str) -> Callable[[Stand, Random], str]:
 
     def act(stand: Stand, chance: Random) -> str:
         generation, declared = stand.next()
-        with stand.way() as way:
+        with stand.way() as way, patch.object(engine, "REACH_S", REACH_S):
             said = stand.operate(declared, way, watch=plan(way, chance))
             if not way.is_cut and not way.is_silent:
                 raise NotSo(
@@ -71,7 +73,7 @@ def _told(said: Said) -> None:
         return  # the last bytes were none that mattered
     said.expect("off-line", code=3)
     if said.result is not None:
-        said.expect("fab converge --target", code=3)
+        said.expect("fab resume --target", code=3)
 
 
 def connecting(way: Way, chance: Random) -> Watch:
@@ -108,6 +110,18 @@ def answering(way: Way, chance: Random) -> Watch:
     return at_event("verify", 1, lambda: way.at_down(way.down + more, way.cut))
 
 
+def comes_back(stand: Stand, chance: Random) -> str:
+    """A link that breaks and is there again: that very run is collected, by its id."""
+    generation, declared = stand.next()
+    with stand.way() as way:
+        step = chance.randint(1, 2 * STEPS)
+        said = stand.operate(declared, way, watch=at_event("apply", step, way.drop))
+        if not way.is_dropped:
+            raise NotSo(f"the link was to be cut, and the converge was over: {said.text}")
+    said.expect("changed", code=0)
+    return ends_well(stand, generation)
+
+
 def goes_silent(stand: Stand, chance: Random) -> str:
     """A link that says nothing is given up after some time; here that is shorter than in life."""
     with patch.object(channel, "DEAD_AFTER_S", 3.0), patch.object(channel, "PING_AFTER_S", 1.0):
@@ -126,9 +140,15 @@ CASES = [
     )
 ] + [
     Case(
+        "link cut mid-apply, and back",
+        "the connection is reset at a step that chance chooses, and the next one is let in",
+        "exit 0: the host was called again, and the run's result is complete",
+        comes_back,
+    ),
+    Case(
         "link silent mid-apply",
         "from a step that chance chooses nothing passes any more, and nobody says so",
         EXPECTED,
         goes_silent,
-    )
+    ),
 ]

@@ -53,7 +53,8 @@ def _refused_or_done(stand: Stand, generation: int) -> int:
     """Converges; whoever is refused is told by what."""
     said = stand.operate(wanted.catalog(generation))
     if said.code != 0:
-        said.expect("converge again", code=4)
+        held = "is being changed by" in said.text
+        said.expect("fab resume --target" if held else "converge again", code=4)
     return said.code
 
 
@@ -64,36 +65,47 @@ class Desk:
     folder: Path
     stand: Stand
 
-    def fab(self, way: Way, limit_mb: int, *more: str) -> subprocess.Popen[str]:
-        """Starts `./fab converge` over this way, in a process of its own."""
+    def fab(
+        self, way: Way, limit_mb: int, *more: str, command: str = "converge"
+    ) -> subprocess.Popen[str]:
+        """Starts `./fab converge`, or another command, over this way, in a process of its own."""
         entry = f"  {HOST}: {{groups: [bare], address: 127.0.0.1, port: {way.port}, user: root}}\n"
         (self.folder / "inventory.yml").write_text(
             f"fleet: faults\nvars: {{journal_max: {limit_mb}M}}\n"
             f"groups:\n  bare: {{roles: [base]}}\nhosts:\n{entry}"
         )
-        command = [str(TOP / "fab"), "converge", "--target", HOST, "--json", *more]
+        argv = [str(TOP / "fab"), command, "--target", HOST, "--json", *more]
         return subprocess.Popen(
-            [*command, "--inventory", str(self.folder / "inventory.yml")],
+            [*argv, "--inventory", str(self.folder / "inventory.yml")],
             cwd=TOP,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
         )
 
-    def converge(self, limit_mb: int, *more: str) -> dict[str, object]:
-        """Converges to the end; `NotSo` when that is not exit 0."""
+    def to_the_end(self, limit_mb: int, *more: str, command: str = "converge") -> dict[str, object]:
+        """Converges, or does another command, to the end; `NotSo` when that is not exit 0."""
         with self.stand.way() as way:
-            process = self.fab(way, limit_mb, *more)
-            said = process.communicate(timeout=300)[0]
+            process = self.fab(way, limit_mb, *more, command=command)
+            said, complained = process.communicate(timeout=300)
         if process.returncode:
-            raise NotSo(f"./fab converge exited {process.returncode}: {said}")
+            raise NotSo(f"./fab {command} exited {process.returncode}: {said}{complained}")
         found: dict[str, object] = json.loads(said)
         return found
 
 
 def at_the_keyboard(stand: Stand, chance: Random) -> str:
     """`./fab converge` is killed when so many bytes went to the host; what it began goes on there."""
+    return _killed(stand, chance, resumes=False)
+
+
+def resumed(stand: Stand, chance: Random) -> str:
+    """The same, and somebody collects at once what became of that run."""
+    return _killed(stand, chance, resumes=True)
+
+
+def _killed(stand: Stand, chance: Random, resumes: bool) -> str:
     with TemporaryDirectory() as folder:
         desk = Desk(Path(folder), stand)
         shutil.copytree(stand.lab.ops_key.parent, desk.folder / "keys")
@@ -101,15 +113,17 @@ def at_the_keyboard(stand: Stand, chance: Random) -> str:
         key = stand.lab.host(HOST).tree.host_key
         (desk.folder / "enrolled" / f"{HOST}.yml").write_text(f"host_key: {key}\n")
         stand.shell(f"systemctl reset-failed {UNIT}")  # more restarts in a row than systemd likes
-        desk.converge(200)
+        desk.to_the_end(200)
         limit = 201 + chance.randrange(500)
         with stand.way() as way:
             process = desk.fab(way, limit)
             way.at_up(chance.randint(0, FAB_UP), process.kill)
             process.communicate(timeout=120)
+        if resumes:
+            desk.to_the_end(limit, command="resume")
         stand.quiet()
-        desk.converge(limit)
-        again = desk.converge(limit, "--check")
+        desk.to_the_end(limit)
+        again = desk.to_the_end(limit, "--check")
         if again["status"] != "no change":
             raise NotSo(f"after the next run: {again}")
     _restarted(stand, limit)
@@ -141,5 +155,11 @@ CASES = [
         "kill -9 of ./fab converge within the 40 kB that it sends",
         "the next ./fab converge finishes; the journal restarted after its limits changed",
         at_the_keyboard,
+    ),
+    Case(
+        "operator killed, run resumed",
+        "the same, then fab resume at once",
+        "fab resume waits for the end of that run and tells it, exit 0",
+        resumed,
     ),
 ]

@@ -27,7 +27,7 @@ def package(stand: Stand, chance: Random) -> str:
         require.file.file(OTHER, content=f"{stand.generation}\n")
     said = stand.operate(declared)
     said.expect(
-        f"Unable to locate package {ABSENT}: correct the name", "it needs apt.packages:", code=4
+        f"Unable to locate package {ABSENT}", "is the name right", "it needs apt.packages:", code=4
     )
     return _others(stand, said)
 

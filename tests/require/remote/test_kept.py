@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,6 +88,27 @@ def test_a_run_keeps_no_more_than_its_share(
         for name in ("a", "b"):
             file.put(str(written(tmp_path / name, "123456")), b"")
     assert [each["copy"] for each in lines(runs, "r1")] == ["kept-1", ""]
+
+
+def test_on_a_disk_that_is_nearly_full_little_is_kept(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nearly_full(path: str) -> SimpleNamespace:
+        return SimpleNamespace(f_bavail=10, f_frsize=4)
+
+    monkeypatch.setattr(os, "statvfs", nearly_full)
+    for run, text in (("r1", "x" * 10), ("r2", "x" * 11), ("r3", "x" * 14), ("r4", "")):
+        path = written(tmp_path / run, text)
+        with step(runs, run):
+            file.put(str(path), b"new\n")
+    # A quarter of 40, then of 50 with what was kept before: and that takes the place of r1's.
+    assert [lines(runs, run)[0]["copy"] for run in ("r1", "r2", "r3", "r4")] == [
+        "kept-1",
+        "kept-1",
+        "",
+        "kept-1",
+    ]
+    assert not (runs / "r1" / "kept-1").exists()
 
 
 def test_the_oldest_make_room(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
