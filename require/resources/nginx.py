@@ -21,8 +21,9 @@ ENABLED = "/etc/nginx/sites-enabled"
 # A reload drops no request, but `nginx -s reload` ends with 0 whether it was taken or not: where an
 # address is still held by a socket for all addresses, the old workers just go on. nginx tries such an
 # address five times in 2.5 s. That the old workers accept no more is the sign of a reload that was
-# taken; without it, a restart.
-_TAKE = """nginx -t -q
+# taken; without it, a restart. But `nginx -t` lets an address pass that another program holds, and
+# nginx would not start again with it, so then the old workers are left to serve.
+_TAKE = r"""nginx -t -q
 main=$(systemctl show --property=MainPID --value nginx.service)
 accepting() { pgrep --parent "$main" --full 'nginx: worker process$' || true; }
 if systemctl is-active --quiet nginx.service; then
@@ -32,6 +33,23 @@ if systemctl is-active --quiet nginx.service; then
         sleep 0.2
         now=$(accepting)
         if [ "$now" ] && ! echo "$now" | grep -qFx "$old"; then exit 0; fi
+    done
+    listens='(^|[[:space:];{])listen[[:space:]]+[^[:space:];]+'
+    wanted=$(nginx -T 2>/dev/null | sed 's/#.*//' | grep -oE "$listens" |
+        awk '$NF !~ /^unix:/ { print $NF (($NF ~ /^[0-9]+$|:[0-9]+$/) ? "" : ":80") }')
+    set -f
+    for held in $(ss -Hltnp | grep -v '("nginx",' | awk '{ print $4 }'); do
+        port=${held##*:}
+        for at in $wanted; do
+            case $at/$held in
+            [0-9*]*/"["*|"["*/[0-9]*) continue ;;
+            "$held"/*|"$port"/*|"*:$port"/*|"0.0.0.0:$port"/*|"[::]:$port"/*) ;;
+            *":$port"/[*0]*|*":$port/[::]"*) ;;
+            *) continue ;;
+            esac
+            echo "nginx goes on as it was: another program holds $held, where it is to listen" >&2
+            exit 1
+        done
     done
 fi
 systemctl restart nginx.service
@@ -43,13 +61,14 @@ def taken() -> Handler:
 
     It reloads, which drops no request, and restarts only where that was not enough: where an address
     is listened on that a socket for all addresses held, or the other way round. What `nginx -t` does
-    not accept stops it before.
+    not accept stops it before. Where another program holds an address it does neither: it goes on as
+    it was, and that is an error.
 
     Example:
         >>> require.file.file("/etc/nginx/snippets/tls.conf", content="ssl_protocols TLSv1.3;\\n",
         ...     validate=["nginx", "-t"], notify=[require.nginx.taken()])
     """
-    return command.handler("nginx takes its configuration", ["/bin/sh", "-ec", _TAKE])
+    return command.handler("nginx takes its configuration", ["/bin/sh", "-e", "-c", _TAKE])
 
 
 def site(

@@ -17,6 +17,8 @@ cd "$(dirname "$0")"
 echo "$(basename "$0") $*" >>log
 case "$(basename "$0") $1" in
     "nginx -t") exit "$(cat bad 2>/dev/null || echo 0)" ;;
+    "nginx -T") cat listens 2>/dev/null || true ;;
+    "ss -Hltnp") cat held 2>/dev/null || true ;;
     "systemctl show") echo 7 ;;
     "systemctl is-active") test ! -e stopped ;;
     "systemctl reload") test -e refuses || echo 13 >new ;;
@@ -72,14 +74,54 @@ def test_what_can_be_no_site_is_refused(make: Callable[[], object], said: str) -
 def test_nginx_is_restarted_only_where_a_reload_was_not_taken(
     tmp_path: Path, marks: tuple[str, ...], code: int, done: list[str]
 ) -> None:
-    for name in ("nginx", "systemctl", "pgrep", "sleep"):
-        (tmp_path / name).write_text(FAKE)
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "old").write_text("11\n12\n")
     for mark in marks:
         (tmp_path / mark).write_text("1")
-    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert take(tmp_path).returncode == code
+    assert [word for word in told(tmp_path) if word in ("reload", "0.2", "restart")] == done
+
+
+@pytest.mark.parametrize(
+    ("listens", "held", "stays"),
+    [
+        ("server { listen 8082; }", "0.0.0.0:8082", True),
+        ("listen\t10.20.0.1;", "*:80", True),
+        ("listen 10.20.0.1:80 default_server;", "10.20.0.1:80", True),
+        ("listen 10.20.0.1:80;", "0.0.0.0:80", True),
+        ("listen *:80;", "127.0.0.1:80", True),
+        ("listen [::]:80;", "[::1]:80", True),
+        ("listen [fd00::1]:80;", "[::]:80", True),
+        ("listen 10.20.0.1:80;", "10.20.0.2:80", False),
+        ("listen 80;", "[::1]:80", False),
+        ("listen [::]:80;", "0.0.0.0:80", False),
+        ("listen 80;", "0.0.0.0:8080", False),
+        ("# listen 80;", "0.0.0.0:80", False),
+        ("listen unix:/run/x.sock;", "0.0.0.0:80", False),
+    ],
+)
+def test_nginx_goes_on_where_another_program_holds_what_it_is_to_listen_on(
+    tmp_path: Path, listens: str, held: str, stays: bool
+) -> None:
+    (tmp_path / "refuses").touch()
+    (tmp_path / "listens").write_text(f"# configuration file /etc/nginx/nginx.conf:\n{listens}\n")
+    own = 'LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))\n'
+    other = f'LISTEN 0 5 {held} 0.0.0.0:* users:(("python3",pid=9,fd=3))\n'
+    (tmp_path / "held").write_text(own + other)
+    done = take(tmp_path)
+    assert (done.returncode, "restart" in told(tmp_path)) == (int(stays), not stays)
+    assert (held in done.stderr) is stays
+
+
+def take(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the handler with programs that do as the marks in a folder say."""
+    for name in ("nginx", "systemctl", "pgrep", "sleep", "ss"):
+        (folder / name).write_text(FAKE)
+        (folder / name).chmod(0o755)
+    (folder / "old").write_text("11\n12\n")
+    path = f"{folder}:{os.environ['PATH']}"
     argv = require.nginx.taken().spec["argv"]
-    assert subprocess.run(argv, env={"PATH": path}, check=False).returncode == code
-    said = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
-    assert [words[1] for words in said if words[1] in ("reload", "0.2", "restart")] == done
+    return subprocess.run(argv, env={"PATH": path}, check=False, capture_output=True, text=True)
+
+
+def told(folder: Path) -> list[str]:
+    """Returns the first argument of each program that was run."""
+    return [line.split()[1] for line in (folder / "log").read_text().splitlines()]
