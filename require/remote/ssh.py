@@ -25,7 +25,7 @@ def probe(spec: dict[str, Any]) -> dict[str, Any]:
     Returns:
         As of a file; where its content is as wished and sshd has been started, also "broken": what
         it has against the configuration, or ""; "shadowed": by name of a setting that has no effect
-        [value there is, value wanted, where else it is set].
+        [value there is, value wanted, where else it is set], the second "" where sshd tells none.
     """
     state = file.probe(spec)
     if state.get("sha") != spec["sha"] or not os.path.isdir(RUNTIME):
@@ -39,7 +39,8 @@ def probe(spec: dict[str, Any]) -> dict[str, Any]:
     found, wanted = _values(whole.out), _values(alone.out)
     for name in spec["names"]:
         now, then = found.get(name, []), wanted.get(name, [])
-        if not set(now) >= set(then) if name in ADDED_UP else now != then:
+        # One that it does not tell even alone has no effect, or another name by now.
+        if not then or (not set(now) >= set(then) if name in ADDED_UP else now != then):
             state["shadowed"][name] = [" ".join(now), " ".join(then), _places(name, spec["path"])]
     return state
 

@@ -49,6 +49,14 @@ class Server(file.File):
                 f"{state['broken']}",
                 blocked=True,
             )
+        if untold := [
+            name for name, (_, wanted, _) in state.get("shadowed", {}).items() if not wanted
+        ]:
+            return Unknown(
+                f"sshd does not tell what it makes of {', '.join(map(self._named, untold))}: it has "
+                "another name by now, or no effect; see sshd_config(5)",
+                blocked=True,
+            )
         if state.get("shadowed"):
             return Unknown(
                 "sshd heeds what it reads first: "
@@ -58,11 +66,15 @@ class Server(file.File):
             )
         return found
 
+    def _named(self, lower: str) -> str:
+        return next(name for name in self.names if name.lower() == lower)
+
     def _shadowed(self, lower: str, found: Sequence[str]) -> str:
-        name = next(name for name in self.names if name.lower() == lower)
         now, wanted, places = found
-        place = f" ({places})" if places else ""
-        return f"{name} is {now or 'not set'} instead of {wanted}{place}"
+        nowhere = f"set in none of its files: does sshd_config include {FOLDER}/*.conf?"
+        return (
+            f"{self._named(lower)} is {now or 'not set'} instead of {wanted} ({places or nowhere})"
+        )
 
 
 def server(

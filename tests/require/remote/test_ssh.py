@@ -103,6 +103,18 @@ def test_a_setting_that_another_file_shadows_is_told_with_its_place(
     assert (f"({tmp_path / name}:2)" in found.reason) is bool(line)
 
 
+def test_a_setting_by_a_former_name_is_told_for_sshd_does_not_say_what_became_of_it(
+    tmp_path: Path, sshd: Programs
+) -> None:
+    with require.declare():
+        made = require.ssh.server({"ChallengeResponseAuthentication": False})
+    made = replace(made, path=str(tmp_path / "d" / "20-x.conf"), owner=None, group=None)
+    bring(made)
+    assert ssh.probe(made.question())["shadowed"] == {
+        "challengeresponseauthentication": ["", "", ""]
+    }
+
+
 def test_a_configuration_that_somebody_broke_is_told(tmp_path: Path, sshd: Programs) -> None:
     made = server(tmp_path)
     bring(made)

@@ -53,8 +53,17 @@ CASES: dict[str, tuple[dict[str, Any], Plan]] = {
         Unknown(
             HEEDS.format(
                 "MaxSessions is 5 instead of 30 (/etc/ssh/sshd_config.d/10-x.conf:1); "
-                "AllowUsers is not set instead of ops fleet"
+                "AllowUsers is not set instead of ops fleet (set in none of its files: does sshd_config "
+                "include /etc/ssh/sshd_config.d/*.conf?)"
             ),
+            blocked=True,
+        ),
+    ),
+    "a name that sshd passes over": (
+        seen(shadowed={"maxsessions": ["5", "30", "x:1"], "persourcepenalties": ["", "", ""]}),
+        Unknown(
+            "sshd does not tell what it makes of PerSourcePenalties: it has another name by now, or no "
+            "effect; see sshd_config(5)",
             blocked=True,
         ),
     ),
