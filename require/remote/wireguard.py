@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from require.remote import file
-from require.remote.shell import run
+from require.remote.shell import Refused, run
 
 # Nothing secret leaves the programs that know it: of the interface its public key and port are told,
 # of a peer its public key, addresses and keepalive; of the key file its mode and the public key to it.
@@ -57,29 +57,35 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
 
     An interface that runs takes its new peers before they are kept for the next boot, so that no boot
     ever finds what WireGuard does not take; sessions of peers that stay go on. Only for other
-    addresses it is taken down and up.
+    addresses, or where its unit does not know of it, it is taken down and up.
 
     Args:
         spec: the question, what a file needs, "addresses", and "sync": what WireGuard itself reads.
         state: what `probe` saw just now.
 
     Raises:
-        Refused: as of a file.
+        Refused: as of a file; its unit is masked, and it runs without.
         Failed: in the words of wg or systemctl.
     """
     running = state["running"]
+    unit = f"wg-quick@{spec['name']}.service"
+    alone = running is not None and not state["unit"]
+    if alone and run(["systemctl", "is-enabled", unit]).out.startswith("masked"):
+        raise Refused(f"it runs without its unit, which is masked: systemctl unmask {unit}")
     if state["key"] is None:
         file.put(spec["key"], _key(spec["name"], running).encode(), mode=0o600)
     elif state["key"] != "600":
         os.chmod(spec["key"], 0o600)
-    again = state["unit"] if running is None else running["addresses"] != spec["addresses"]
+    again = state["unit"] if running is None else alone or running["addresses"] != spec["addresses"]
     if running is not None and not again:
         with open(spec["key"]) as key:
             private = f"[Interface]\nPrivateKey = {key.read().strip()}\n"
         run(["wg", "syncconf", spec["name"], "/dev/stdin"], private + spec["sync"]).check()
     file.apply(spec, {name: state[name] for name in state.keys() - {"unit", "key", "running"}})
+    if alone:
+        run(["ip", "link", "delete", "dev", spec["name"]]).check()
     if again:
-        run(["systemctl", "restart", f"wg-quick@{spec['name']}.service"], timeout_s=120).check()
+        run(["systemctl", "restart", unit], timeout_s=120).check()
 
 
 def _key(name: str, running: Any) -> str:

@@ -102,6 +102,8 @@ class Interface(file.File):
         elif state["key"] != "600":
             differs.append(f"mode of the private key 0{state['key']} → 0600")
         if state["running"] is not None:
+            if not state["unit"]:
+                differs.append("start it again by its unit, without which it runs")
             differs += self._running(state["running"], state["key"] is not None)
         elif state["unit"]:
             differs.append("start it again: it is gone, and its unit thinks that it runs")
@@ -146,13 +148,15 @@ def interface(
     Its private key is made on the host if there is none, stands in no other file, and never leaves;
     a file that was lost while the interface runs gets the key that runs.
     New and changed peers are handed to the running interface, so that sessions with the others go on;
-    only for another address it is taken down and up. A look asks the running interface, so that a peer
-    that somebody added or removed by hand is found, and so is an interface that is gone although its
-    unit is active. Where a peer is now is not compared: peers move.
+    only for another address, or where somebody started it without its unit, it is taken down and up.
+    A look asks the running interface, so that a peer that somebody added or removed by hand is found,
+    and so is an interface that is gone although its unit is active. Where a peer is now is not
+    compared: peers move.
 
     Args:
         name: of the interface, at most 15 characters.
-        address: its own, with the length of its network's prefix: "10.64.0.1/16"; or several.
+        address: its own, with the length of its network's prefix: "10.64.0.1/16"; or several. None
+            of them link-local: the kernel may give it one of those as well.
         peers: who is at the other end, each with addresses inside the interface's own networks: only
             to those has the running interface a route.
         listen_port: UDP port; None for one that only calls.
@@ -213,7 +217,12 @@ def _interface(what: str, text: str) -> IPv4Interface | IPv6Interface:
         found = ip_interface(text)
     except ValueError:
         found = None
-    if found is None or "/" not in text:
+    if (
+        found is None
+        or "/" not in text
+        or found.is_loopback
+        or (found.version == 6 and found.is_link_local)
+    ):
         raise DeclarationError(f"{what}: address {text!r}: wanted one such as 10.64.0.1/16")
     return found
 
@@ -231,7 +240,7 @@ def _checked(
             raise DeclarationError(f"{of}: {peer.public_key!r}: wanted 32 bytes in base64")
         if not peer.allowed_ips:
             raise DeclarationError(f"{of}: wanted the addresses that are its own, found none")
-        if peer.endpoint and not re.fullmatch(r"\S+:\d{1,5}", peer.endpoint):
+        if peer.endpoint and not _is_endpoint(peer.endpoint):
             raise DeclarationError(f"{of}: endpoint {peer.endpoint!r}: wanted address:port")
         if peer.keepalive is not None and not 0 < peer.keepalive < 65536:
             raise DeclarationError(f"{of}: keepalive {peer.keepalive}: wanted 1 to 65535 seconds")
@@ -253,3 +262,9 @@ def _checked(
             taken[unique] = peer.name or peer.public_key
         checked.append(replace(peer, allowed_ips=tuple(map(str, allowed))))
     return tuple(checked)
+
+
+def _is_endpoint(text: str) -> bool:
+    # Of a port that there cannot be, wg takes what is left of it in 16 bits.
+    found = re.fullmatch(r"\S+:(\d{1,5})", text)
+    return found is not None and 0 < int(found[1]) < 65536

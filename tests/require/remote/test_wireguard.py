@@ -12,7 +12,7 @@ import pytest
 
 import require
 from require.remote import shell, wireguard
-from require.remote.shell import Failed
+from require.remote.shell import Failed, Refused
 from require.resource import Change, NoChange
 from require.resources.wireguard import Peer
 from tests.require.remote.programs import Programs
@@ -149,6 +149,24 @@ def test_it_is_started_again_only_where_it_must(
     bring(interface(tmp_path), running=running)
     assert programs.started == [["systemctl", "restart", "wg-quick@wg0.service"]]
     assert (tmp_path / "wg0.conf").exists()
+
+
+def test_one_that_runs_without_its_unit_is_taken_down_for_it(
+    tmp_path: Path, programs: Programs
+) -> None:
+    (tmp_path / "key").write_text("made-here\n")
+    bring(interface(tmp_path), unit=False)
+    assert programs.started[1:] == [
+        ["ip", "link", "delete", "dev", "wg0"],
+        ["systemctl", "restart", "wg-quick@wg0.service"],
+    ]
+
+
+def test_one_whose_unit_is_masked_runs_on(tmp_path: Path, programs: Programs) -> None:
+    programs.answer = lambda argv, stdin: (1, "masked\n", "")
+    with pytest.raises(Refused, match=r"systemctl unmask wg-quick@wg0\.service"):
+        bring(interface(tmp_path), unit=False)
+    assert programs.started == [["systemctl", "is-enabled", "wg-quick@wg0.service"]]
 
 
 def test_what_wireguard_does_not_take_is_not_kept_for_the_next_boot(

@@ -65,6 +65,10 @@ CASES: dict[str, tuple[dict[str, Any], Plan]] = {
         seen(running=None),
         Change("start it again: it is gone, and its unit thinks that it runs"),
     ),
+    "started by hand, so that its unit cannot": (
+        seen(unit=False),
+        Change("start it again by its unit, without which it runs"),
+    ),
     "no key": (
         seen(unit=False, key=None, running=None),
         Change("make the private key /etc/wireguard/wg0.key"),
@@ -138,12 +142,14 @@ def test_it_is_there_at_each_boot_and_a_reload_by_hand_keeps_its_key() -> None:
         ({"private_key_file": "/etc/my key"}, "wanted a path that a shell reads"),
         ({"address": "10.64.0.1"}, r"wanted one such as 10\.64\.0\.1/16"),
         ({"address": "tower/16"}, r"wanted one such as 10\.64\.0\.1/16"),
+        ({"address": "fe80::1/64"}, r"wanted one such as 10\.64\.0\.1/16"),
         ({"peers": [Peer(TAB, [])]}, "wanted the addresses that are its own"),
         ({"peers": [Peer("short", [])]}, "peer short: 'short': wanted 32 bytes in base64"),
         ({"peers": [Peer(TAB, ["10.64.0.1/8"])]}, "has host bits set"),
         ({"peers": [Peer(TAB, ["10.65.0.1"])]}, r"10\.65\.0\.1/32 is outside 10\.64\.0\.0/16"),
         ({"peers": [Peer(TAB, ["fd00::1"])]}, "there would be no route to it"),
         ({"peers": [Peer(TAB, ["10.64.0.1"], endpoint="203.0.113.10")]}, "wanted address:port"),
+        ({"peers": [Peer(TAB, ["10.64.0.1"], endpoint="hangar:99999")]}, "wanted address:port"),
         ({"peers": [Peer(TAB, ["10.64.0.1"], keepalive=0)]}, "keepalive 0"),
         ({"peers": [Peer(TAB, ["10.64.0.1"], name="a\nb")]}, "wanted a name in one line"),
         (
