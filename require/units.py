@@ -14,7 +14,7 @@ from require.templates import Rendered
 DAEMON_RELOAD = Handler("systemd", {"verb": "daemon-reload"}, before=("systemd.", "command:"))
 
 _NAME = re.compile(r"[A-Za-z0-9_.@\\:-]+")
-_SUFFIX = re.compile(r".*\.(service|socket|timer|path|mount|target|slice)")
+_SUFFIX = re.compile(r".*\.(service|socket|timer|path|mount|automount|swap|target|slice|scope)")
 # `systemd-analyze verify` ends with 1 for a program or a unit that is not there yet, and with 0 for a
 # value that it cannot read; so its words decide. What it does not know is let through: a newer
 # systemd may, and that is what it does itself. It reads units by name only, hence FILE:NAME.
@@ -39,6 +39,18 @@ def full_name(name: str) -> str:
     full = name if _SUFFIX.fullmatch(name) else f"{name}.service"
     if not _NAME.fullmatch(full):
         raise DeclarationError(f"{name!r} cannot be the name of a unit")
+    return full
+
+
+def started_name(name: str) -> str:
+    """Return the full name of a unit that can be started, which a template cannot.
+
+    Raises:
+        DeclarationError: no unit can have it, or it is a template.
+    """
+    full = full_name(name)
+    if "@." in full:
+        raise DeclarationError(f"{full} is a template: wanted one of its units, as wg-quick@wg0")
     return full
 
 

@@ -164,8 +164,11 @@ def handle(spec: dict[str, Any]) -> None:
     if spec["verb"] == "daemon-reload":
         run(["systemctl", "daemon-reload"], timeout_s=120).check()
         return
-    # A unit that is gone has nothing to restart; when it comes back it reads what is new.
-    if _show([spec["name"]])[spec["name"]].get("LoadState") != "not-found":
+    # A unit that is gone, or masked and stopped, has nothing to restart; when it comes back it reads
+    # what is new.
+    unit = _show([spec["name"]])[spec["name"]]
+    masked = unit.get("LoadState") == "masked" and unit.get("ActiveState") not in ACTIVE
+    if unit.get("LoadState") != "not-found" and not masked:
         _do("restart" if spec["verb"] == "restarted" else "reload-or-restart", spec["name"])
 
 

@@ -284,7 +284,7 @@ def service(
         notify: handlers to run after a change.
 
     Raises:
-        DeclarationError: a name that no unit can have.
+        DeclarationError: a name that no unit can have, or that of a template.
 
     Example:
         >>> require.systemd.service("nginx")
@@ -292,7 +292,7 @@ def service(
     """
     return declared(
         Service(
-            name=units.full_name(name),
+            name=units.started_name(name),
             enabled=enabled,
             running=running,
             needs=keys(needs),
@@ -313,13 +313,13 @@ def masked(name: str, *, needs: Sequence[Resource] = (), notify: Sequence[Handle
         notify: handlers to run after a change.
 
     Raises:
-        DeclarationError: a name that no unit can have.
+        DeclarationError: a name that no unit can have, or that of a template.
 
     Example:
         >>> require.systemd.masked("systemd-networkd-wait-online")
     """
     return declared(
-        Mask(name=units.full_name(name), masked=True, needs=keys(needs), notify=tuple(notify))
+        Mask(name=units.started_name(name), masked=True, needs=keys(needs), notify=tuple(notify))
     )
 
 
@@ -333,14 +333,14 @@ def unmasked(name: str, *, needs: Sequence[Resource] = (), notify: Sequence[Hand
         notify: handlers to run after a change.
 
     Raises:
-        DeclarationError: a name that no unit can have.
+        DeclarationError: a name that no unit can have, or that of a template.
 
     Example:
         >>> require.systemd.unmasked("nftables")
         >>> require.systemd.service("nftables")
     """
     return declared(
-        Mask(name=units.full_name(name), masked=False, needs=keys(needs), notify=tuple(notify))
+        Mask(name=units.started_name(name), masked=False, needs=keys(needs), notify=tuple(notify))
     )
 
 
@@ -354,13 +354,13 @@ def restarted(name: str) -> Handler:
         name: unit name; ".service" may be left out.
 
     Raises:
-        DeclarationError: a name that no unit can have.
+        DeclarationError: a name that no unit can have, or that of a template.
 
     Example:
         >>> require.file.template("/etc/redis/redis.conf", template="redis/redis.conf.j2",
         ...     notify=[require.systemd.restarted("redis-server")])
     """
-    return Handler("systemd", {"verb": "restarted", "name": units.full_name(name)})
+    return Handler("systemd", {"verb": "restarted", "name": units.started_name(name)})
 
 
 def reloaded(name: str) -> Handler:
@@ -372,10 +372,10 @@ def reloaded(name: str) -> Handler:
         name: unit name; ".service" may be left out.
 
     Raises:
-        DeclarationError: a name that no unit can have.
+        DeclarationError: a name that no unit can have, or that of a template.
 
     Example:
         >>> require.file.template("/etc/nftables.conf", template="firewall/nftables.conf.j2",
         ...     notify=[require.systemd.reloaded("nftables")])
     """
-    return Handler("systemd", {"verb": "reloaded", "name": units.full_name(name)})
+    return Handler("systemd", {"verb": "reloaded", "name": units.started_name(name)})

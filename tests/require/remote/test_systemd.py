@@ -201,7 +201,19 @@ def test_what_a_socket_is_handed_to_is_stopped_while_it_listens_anew(
 
 
 @pytest.mark.usefixtures("running_systemd")
-def test_a_unit_that_is_gone_need_not_be_restarted(programs: Programs) -> None:
-    programs.answer = lambda argv, stdin: (0, "LoadState=not-found\n", "")
+@pytest.mark.parametrize(
+    ("shown", "done"),
+    [
+        ("LoadState=not-found\nActiveState=inactive\n", ["show"]),
+        ("LoadState=masked\nActiveState=inactive\n", ["show"]),
+        ("LoadState=masked\nActiveState=active\n", ["show", "restart"]),
+        ("LoadState=loaded\nActiveState=inactive\n", ["show", "restart"]),
+    ],
+    ids=["gone", "masked", "masked and runs", "stopped"],
+)
+def test_a_unit_that_is_gone_or_masked_need_not_be_restarted(
+    programs: Programs, shown: str, done: list[str]
+) -> None:
+    programs.answer = lambda argv, stdin: (0, shown, "")
     systemd.handle({"verb": "restarted", "name": "api.service"})
-    assert [argv[1] for argv in programs.started] == ["show"]
+    assert [argv[1] for argv in programs.started] == done

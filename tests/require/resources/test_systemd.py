@@ -251,8 +251,18 @@ def test_a_service_comes_after_what_unmasks_it() -> None:
         (lambda: require.systemd.drop_in("nginx", "a"), "one of them"),
         (lambda: require.systemd.unit("nginx.service.d/a.conf", content=""), "name of a unit"),
         (lambda: require.systemd.masked("a b"), "name of a unit"),
+        (lambda: require.systemd.masked("getty@"), r"getty@\.service is a template"),
+        (lambda: require.systemd.service("x@.socket"), r"x@\.socket is a template"),
     ],
 )
 def test_a_declaration_that_cannot_hold_is_refused(make: Callable[[], Resource], said: str) -> None:
     with pytest.raises(DeclarationError, match=said), require.declare():
         make()
+
+
+@pytest.mark.parametrize(
+    "kind", ["automount", "mount", "path", "scope", "socket", "swap", "target"]
+)
+def test_a_unit_of_any_kind_has_its_own_name(kind: str) -> None:
+    with require.declare():
+        assert require.systemd.service(f"srv.{kind}").key == f"systemd.service:srv.{kind}"
