@@ -61,6 +61,7 @@ def _block(lines: list[str], spec: dict[str, Any]) -> list[str]:
 def _hosts(lines: list[str], spec: dict[str, Any]) -> list[str]:
     """Give names their address, and take them out of the lines that give them another one."""
     address, *names = spec["text"].split()
+    lower = [name.lower() for name in names]  # a look-up minds no capitals
     done, found = [], False
     for line in lines:
         text, mark, comment = line.partition("#")
@@ -71,7 +72,7 @@ def _hosts(lines: list[str], spec: dict[str, Any]) -> list[str]:
             found = True
             continue
         if entry and entry[0] != address and (":" in entry[0]) == (":" in address):
-            left = [each for each in entry if each not in names]
+            left = [each for each in entry if each.lower() not in lower]
             if len(left) == 1 < len(entry):
                 continue
             if left != entry:

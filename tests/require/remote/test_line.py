@@ -125,6 +125,7 @@ LOCAL = f"{IPV4}::1 localhost\n"
             "127.0.0.1 localhost\n127.0.1.1 EC-TAA # of the box\nfe80::1 localhost\n",
         ),
         ("127.0.0.1 portal", LOCAL, f"{LOCAL}127.0.0.1 portal\n"),
+        ("10.0.0.1 EC-TAA", "127.0.1.1 box ec-taa\n", "127.0.1.1 box\n10.0.0.1 EC-TAA\n"),
     ],
     ids=[
         "added",
@@ -136,6 +137,7 @@ LOCAL = f"{IPV4}::1 localhost\n"
         "declared twice",
         "of IPv6",
         "a second line of an address",
+        "in other capitals",
     ],
 )
 def test_names_have_the_address_that_is_declared_and_no_other_of_its_kind(
