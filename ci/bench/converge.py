@@ -28,7 +28,7 @@ OURS, PEERS = "EC-TAA", "EC-TAB"
 SLOW_S = 0.3
 ROUNDS = {0.0: 3, SLOW_S: 2}
 BARE_HAS = 4  # sshd runs, and a package may bring its service up before it is asked for
-COPIES = 14  # of the files: about 330 resources
+COPIES = 15  # of the files: 341 resources, the goal speaks of 330
 
 
 @dataclass
