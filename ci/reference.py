@@ -44,8 +44,8 @@ def page() -> str:
     parts.append(" · ".join(listed) + "\n")
     for name, module in nouns:
         parts.append(f"## {name}\n\n{_plain(inspect.getdoc(module) or '')}\n")
-        for function in functions(module):
-            parts.append(_function(name, function))
+        parts += [_function(name, each) for each in functions(module)]
+        parts += [_function(name, each) for each in values(module)]
     return "\n".join(parts)
 
 
@@ -65,6 +65,14 @@ def functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
             continue
         own = value.__module__ == module.__name__ or name in getattr(module, "__all__", ())
         if own and _offers(value):
+            yield value
+
+
+def values(module: ModuleType) -> Iterator[type]:
+    """Yields what a noun's functions take that is made by a class of its own, such as a peer."""
+    for name, value in vars(module).items():
+        own = inspect.isclass(value) and value.__module__ == module.__name__
+        if own and not name.startswith("_") and not issubclass(value, Resource):
             yield value
 
 
@@ -92,10 +100,13 @@ def _function(noun: str, function: Callable[..., Any]) -> str:
 
 def _parameters(signature: inspect.Signature) -> Iterator[str]:
     """The parameters as they are typed; `needs` and `notify`, which all have, are left to the head."""
-    starred = False
+    slashed = starred = False
     for each in signature.parameters.values():
         if each.name in SHARED:
             continue
+        if slashed and each.kind is not inspect.Parameter.POSITIONAL_ONLY:
+            yield "/"
+        slashed = each.kind is inspect.Parameter.POSITIONAL_ONLY
         if each.kind is inspect.Parameter.KEYWORD_ONLY and not starred:
             starred = True
             yield "*"

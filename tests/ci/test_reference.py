@@ -30,5 +30,8 @@ def test_every_resource_says_its_arguments_and_has_an_example(function: Callable
 def test_a_function_is_told_with_its_signature_and_its_words() -> None:
     page = reference.page()
     assert "require.file.file(path, *, content, mode=0o644, owner='root'" in page
+    assert "require.nginx.site(name, /, *, content=None" in page
+    assert "require.wireguard.Peer(public_key, allowed_ips, endpoint=None" in page
+    assert "- `keepalive`: seconds after which" in page
     assert "- `content`: what is in it, at most 4 MiB." in page
     assert "- `mode`, `owner`, `group`: as for `file`." in page
