@@ -69,20 +69,21 @@ def probe(spec: dict[str, Any]) -> dict[str, Any]:
         "enabled": unit.get("UnitFileState", ""),
         "own": os.path.lexists(own) and os.path.realpath(own) != "/dev/null",
         "stale": unit.get("NeedDaemonReload") == "yes",
-        "waits_for": [path for file in files if file for path in waits_for(file)],
+        "waits_for": waits_for([file for file in files if file]),
     }
 
 
-def waits_for(unit_file: str) -> list[str]:
-    """Return what the ConditionPathExists= lines of a unit file still wait for."""
-    try:
-        with open(unit_file) as file:
-            lines = file.read(MAX_UNIT).splitlines()
-    except OSError:
-        return []
-    conditions = [
-        line.split("=", 1)[1].strip() for line in lines if line.startswith("ConditionPathExists=")
-    ]
+def waits_for(unit_files: Sequence[str]) -> list[str]:
+    """Return what the ConditionPathExists= lines of a unit's files still wait for; an empty condition
+    of any kind takes back those before it."""
+    conditions: list[str] = []
+    for path in unit_files:
+        for line in _lines(path):
+            name, _, value = line.partition("=")
+            if name.startswith("Condition") and not value.strip():
+                conditions.clear()
+            elif name == "ConditionPathExists":
+                conditions.append(value.strip())
     missing = []
     for condition in conditions:
         path = condition.lstrip("|!")
@@ -90,6 +91,14 @@ def waits_for(unit_file: str) -> list[str]:
         if path and "%" not in path and os.path.exists(path) == ("!" in condition):
             missing.append(condition)
     return missing
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path) as file:
+            return file.read(MAX_UNIT).splitlines()
+    except OSError:
+        return []
 
 
 def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:

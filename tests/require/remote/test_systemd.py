@@ -86,8 +86,13 @@ def test_a_unit_waits_for_the_paths_of_its_conditions(tmp_path: Path) -> None:
         f"ConditionPathExists=!{there}\nConditionPathExists=!{missing}\n"
         "ConditionPathExists=/run/%i\n"
     )
-    assert systemd.waits_for(str(unit)) == [str(missing), f"!{there}"]
-    assert systemd.waits_for(str(missing)) == []
+    assert systemd.waits_for([str(unit)]) == [str(missing), f"!{there}"]
+    assert systemd.waits_for([str(missing)]) == []
+    drop_in = tmp_path / "a.conf"
+    drop_in.write_text("[Unit]\nConditionPathExists=\n")
+    assert systemd.waits_for([str(unit), str(drop_in)]) == []
+    drop_in.write_text(f"[Unit]\nConditionVirtualization=\nConditionPathExists={missing}\n")
+    assert systemd.waits_for([str(unit), str(drop_in)]) == [str(missing)]
 
 
 def unit(**more: Any) -> dict[str, Any]:
