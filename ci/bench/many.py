@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 
-from ci.bench.rivals import Rivals, Target, timed
+from ci.bench.rivals import Measured, Rivals, Target, timed
 from ci.bench.table import Row
 from fleet.errors import FleetError
 
@@ -21,7 +21,7 @@ AT_ONCE = 20
 def compare(
     rivals: Rivals, ways: Sequence[tuple[int, str]], say: Callable[[str], None]
 ) -> list[Row]:
-    """Measures both, once each after the hosts are warm, and returns the table's rows.
+    """Measures ours, pyinfra and ours again, and returns the table's rows; of ours the slower one counts.
 
     Args:
         rivals: the peers.
@@ -34,15 +34,21 @@ def compare(
     ports = list(islice(cycle(port for port, _ in ways), HOSTS))
     targets = [Target(f"reference-{number:03d}", port) for number, port in enumerate(ports)]
     keys = [word for port, key in ways for word in (str(port), key)]
-    say(f"bench: {HOSTS} hosts, {AT_ONCE} at once, ours")
-    argv = [sys.executable, "-m", "ci.bench.contenders", "many", str(HOSTS), str(AT_ONCE)]
-    ours = timed([*argv, str(rivals.key), *keys])
-    found = json.loads(ours.output)
-    if found["no change"] != HOSTS:
-        raise FleetError(f"expected {HOSTS} times no change, found {found}")
-    say(f"bench: {HOSTS} hosts, {AT_ONCE} at once, pyinfra's")
-    pyinfra = rivals.pyinfra(targets, AT_ONCE)
     what = f"{HOSTS} hosts, {AT_ONCE} at once"
+
+    def look() -> Measured:
+        say(f"bench: {what}, ours")
+        argv = [sys.executable, "-m", "ci.bench.contenders", "many", str(HOSTS), str(AT_ONCE)]
+        done = timed([*argv, str(rivals.key), *keys])
+        found = json.loads(done.output)
+        if found != {"no change": HOSTS}:
+            raise FleetError(f"expected {HOSTS} times no change, found {found}")
+        return done
+
+    first = look()
+    say(f"bench: {what}, pyinfra's")
+    pyinfra = rivals.pyinfra(targets, AT_ONCE)
+    ours = max(first, look(), key=lambda done: done.seconds)
     return [
         Row(f"{what}, ours", ours.seconds, "s"),
         Row(f"{what}, pyinfra", pyinfra.seconds, "s"),
