@@ -83,7 +83,9 @@ def converge(
                 slots=slots,
                 tags=tags,
                 max_failed=max_failed,
-                away=away(fleet.inventory, fleet.hosts, fleet.connections, target, why_not),
+                away=lambda: away(
+                    fleet.inventory, fleet.hosts, fleet.connections, target, why_not
+                ),
             )
         )
 

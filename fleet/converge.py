@@ -14,7 +14,7 @@ from fleet.context import catalog
 from fleet.errors import Exit, FleetError, Offline, UsageError, did_you_mean
 from fleet.inventory import Host, Inventory
 from fleet.report import Outcome, Reporter
-from fleet.slots import SLOTS, most_failed, on_each
+from fleet.slots import SLOTS, check_slots, most_failed, on_each
 from fleet.ssh import Connection
 from fleet.transport import SshTransport
 from require.result import Event, LastRun, Result
@@ -48,7 +48,7 @@ def converge(
     slots: int = SLOTS,
     tags: str = "",
     max_failed: str = "",
-    away: Away | None = None,
+    away: Callable[[], Away | None] = lambda: None,
 ) -> list[Outcome]:
     """Makes hosts what their roles say; with `check` only looks.
 
@@ -66,7 +66,8 @@ def converge(
         tags: roles and nouns with commas: only these resources, and what they need; empty takes all.
         max_failed: how many hosts may fail, as a number or in per cent, before none is begun any
             more; empty sets no bound.
-        away: what to do about hosts that are off-line; None only says so.
+        away: makes what to do about hosts that are off-line, and may queue some of them at once, so
+            it is called when nothing can be wrong any more; None only says that they are.
 
     Raises:
         FleetError: the hosts are done, but the hangar did not forget what waited for them.
@@ -77,22 +78,24 @@ def converge(
     if tags:
         declared = _tagged(declared, tags)
     bound = most_failed(max_failed, len(hosts))
+    check_slots(slots)
+    gone = away()
 
     def work(host: Host, say: Say) -> Outcome:
         if tags and not len(declared[host.name]):
             return Outcome(host.name, Exit.DONE, "no change", f"nothing of it is tagged {tags}")
-        if away and (silent := away.instead(host.name)):
+        if gone and (silent := gone.instead(host.name)):
             return silent
         try:
             connection = connections.to(host)
             outcome = on_host(connection, declared[host.name], say, check=check, diff=diff)
         except Offline as error:
             outcome = Outcome.of(host.name, error)
-        return away.put([outcome])[0] if away and outcome.code == Exit.OFFLINE else outcome
+        return gone.put([outcome])[0] if gone and outcome.code == Exit.OFFLINE else outcome
 
     outcomes = on_each(hosts, work, reporter(), slots, bound, connections.hang_up)
-    if away:
-        away.settle(outcomes)
+    if gone:
+        gone.settle(outcomes)
     return outcomes
 
 

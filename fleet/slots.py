@@ -74,8 +74,7 @@ def on_each(
 
     outcomes: dict[str, Outcome] = {}
     try:
-        if slots < 1:
-            raise UsageError(f"--slots: expected 1 or more, found {slots}")
+        check_slots(slots)
         for host in hosts:
             say(host.name, WAITS)
             waiting.put(host)
@@ -101,6 +100,12 @@ def on_each(
         over.set()
         reporter.close()
     return [outcomes[host.name] for host in hosts]
+
+
+def check_slots(slots: int) -> None:
+    """Raises UsageError where no host would ever have its turn."""
+    if slots < 1:
+        raise UsageError(f"--slots: expected 1 or more, found {slots}")
 
 
 def most_failed(text: str, hosts: int) -> int | None:

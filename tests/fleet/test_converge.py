@@ -96,6 +96,25 @@ class TestTags:
             self.converge(fleet, tags)
 
 
+@pytest.mark.parametrize("wrong", [{"slots": 0}, {"max_failed": "few"}, {"tags": "nix"}])
+def test_what_is_wrong_is_found_before_anybody_waits_at_the_hangar(
+    role: Callable[..., None], wrong: dict[str, Any]
+) -> None:
+    def away() -> None:
+        raise AssertionError("somebody was queued")
+
+    role(base=nothing, extra=nothing)
+    with pytest.raises(UsageError, match="expected"):
+        converge_hosts(
+            fleet_of(HOST),
+            [HOST],
+            None,  # type: ignore[arg-type]
+            lambda: PlainReporter(io.StringIO()),
+            away=away,
+            **wrong,
+        )
+
+
 class TestWhatARoleIsGiven:
     def test_the_host_its_variables_and_all_neighbours_with_their_facts(
         self, role: Callable[..., None]
