@@ -94,11 +94,13 @@ class Queue:
         return self._made
 
     def _want(self, hosts: Collection[str]) -> tuple[str, list[str]]:
-        """Returns the revision that waits now, and for whom; the archive is sent once."""
+        """Returns the revision that waits now, and for whom; the archive is sent once, as long as the
+        hangar keeps it: what nobody waits for any more is removed there."""
         wanted = self._configuration()
-        archive = b"" if self._sent else wanted.archive
         words = {"want": sorted(hosts), "revision": wanted.revision, "digest": wanted.digest}
-        said = self._order({**words, "size": len(archive)}, archive)
+        said = self._order({**words, "size": 0}) if self._sent else {}
+        if not said.get("queued"):
+            said = self._order({**words, "size": len(wanted.archive)}, wanted.archive)
         self._sent = True
         return wanted.revision, list(said.get("queued", ()))
 

@@ -51,6 +51,7 @@ class WantedSeen:
 
 def keep(session: Session, package: Package, now: datetime) -> None:
     """Keeps a configuration, once; the caller commits, after something waits for it."""
+    _alone(session)
     session.execute(
         text(
             "INSERT INTO configuration (digest, revision, archive, created_at) "
@@ -78,6 +79,7 @@ def want(
         >>> want(session, package.digest, ["EC-TAB", "EC-XXX"], "ops@desk", now)
         ['EC-TAB']
     """
+    _alone(session)
     rows = session.execute(
         text(
             "INSERT INTO wanted (aircraft, configuration, operator, queued_at) "
@@ -105,6 +107,7 @@ def drop(session: Session, aircraft: Collection[str], digest: str | None = None)
         aircraft: by name.
         digest: only this configuration, so that a newer one that came meanwhile stays.
     """
+    _alone(session)
     rows = session.execute(
         text(
             "DELETE FROM wanted WHERE aircraft = ANY(:names) "
@@ -114,6 +117,12 @@ def drop(session: Session, aircraft: Collection[str], digest: str | None = None)
     ).all()
     _sweep(session)
     return sorted(row.aircraft for row in rows)
+
+
+def _alone(session: Session) -> None:
+    """Lets one at a time keep and remove, until its transaction ends: an archive that nobody waits for
+    yet would be swept away by another. Who reads waits for nobody."""
+    session.execute(text("LOCK TABLE configuration IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _sweep(session: Session) -> None:

@@ -51,6 +51,7 @@ class Hangar:
     ) -> None:
         self.rows, self.knows = rows, knows
         self.orders: list[tuple[dict[str, Any], bytes]] = []
+        self.kept = False
 
     def run(
         self, argv: Sequence[str], stdin: bytes | None = None, *, timeout_s: float
@@ -61,7 +62,9 @@ class Hangar:
         line, _, archive = (stdin or b"").partition(b"\n")
         order = json.loads(line)
         self.orders.append((order, archive))
-        queued = [name for name in order.get("want", ()) if name in self.knows]
+        waits = [name for name in order.get("want", ()) if name in self.knows]
+        queued = waits if archive or self.kept else []
+        self.kept = bool(queued)
         return Completed(0, json.dumps({"queued": queued, "dropped": []}).encode(), b"")
 
 
@@ -112,6 +115,13 @@ class TestWhoWaits:
         made.put([gone("EC-TAB")])
         assert [archive for _, archive in hangar.orders] == [CONFIGURATION.archive, b""]
         assert hangar.orders[1][0]["digest"] == CONFIGURATION.digest
+
+    def test_an_archive_that_nobody_waited_for_meanwhile_is_sent_again(self) -> None:
+        hangar = Hangar(knows=["EC-TAB"])
+        made = Away(FLEET, [], (), queue(hangar))
+        made.put([gone("EC-TAA")])
+        (said,) = made.put([gone("EC-TAB")])
+        assert "queued: 4bb5594 is applied at its next heartbeat" in said.detail
 
     def test_one_that_the_inventory_does_not_let_the_hangar_change_does_not(self) -> None:
         hangar = Hangar()

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Configuration, Wanted
@@ -125,6 +126,17 @@ class TestWaiting:
         assert [one.digest for one in session.scalars(select(Configuration))] == [NEW.digest]
         assert carry_out(session, order(drop=["EC-TAA", "EC-TAB"]))["dropped"] == ["EC-TAA"]
         assert list(session.scalars(select(Configuration))) == []
+
+    def test_what_one_operator_keeps_another_does_not_remove_before_it_waits(
+        self, session: Session, engine: Engine, clock: Callable[[], datetime]
+    ) -> None:
+        carry_out(session, order(OLD, want=["EC-TAA"]))
+        wanted.keep(session, OLD, clock())
+        with Session(engine) as other:
+            other.execute(text("SET LOCAL lock_timeout = '20ms'"))
+            with pytest.raises(OperationalError, match="lock timeout"):
+                carry_out(other, order(NEW, want=["EC-TAA"]))
+        assert wanted.want(session, OLD.digest, ["EC-TAB"], "ops@desk", clock()) == ["EC-TAB"]
 
     def test_a_retired_aircraft_waits_no_more(self, session: Session) -> None:
         carry_out(session, order(OLD, want=["EC-TAA"]))
