@@ -37,7 +37,7 @@ class Away:
         why_not: str = "",
     ) -> None:
         self._variables = {name: each.vars for name, each in contexts(inventory).items()}
-        self._waiting = {str(row["host"]) for row in rows if row.get("wanted")}
+        self._waiting = {str(row["host"]): row["wanted"] for row in rows if row.get("wanted")}
         self._queue, self._why_not = queue, why_not
         silent = self.put(heard.silent(rows, named))
         self._silent = {each.host: each for each in silent}
@@ -58,14 +58,15 @@ class Away:
         ]
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Forgets what waits for hosts that are newer now: it would take them back.
+        """Forgets what waited for hosts that are newer now: it would take them back.
 
         Raises:
             FleetError: the hangar did not; the hosts themselves are done.
         """
-        done = {each.host for each in outcomes if each.code == Exit.DONE} & self._waiting
-        if done and self._queue is not None:
-            self._queue.drop(done)
+        done = [each.host for each in outcomes if each.code == Exit.DONE]
+        had = {host: self._waiting[host]["digest"] for host in done if host in self._waiting}
+        if had and self._queue is not None:
+            self._queue.drop(had)
 
 
 def away(

@@ -74,13 +74,16 @@ class Queue:
                 ended.append(_queued(each, revision))
         return ended
 
-    def drop(self, names: Collection[str]) -> None:
+    def drop(self, had: Mapping[str, str]) -> None:
         """Forgets what waits for hosts, because they are newer now.
+
+        Args:
+            had: by name, the digest of what waited for it; what came since stays.
 
         Raises:
             FleetError: the hangar did not.
         """
-        self._order({"drop": sorted(names)})
+        self._order({"drop": dict(sorted(had.items()))})
 
     def _configuration(self) -> Configuration:
         """The one configuration of this command; what kept it from being made keeps it for all."""

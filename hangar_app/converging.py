@@ -71,7 +71,7 @@ def converge(tools: Tools, claim: Claim, run: Program = run_program) -> dict[str
     detail = {"revision": waiting.revision[:12], "operator": waiting.operator}
     if code == Exit.DONE and outcome:
         with tools.session() as session:
-            wanted.drop(session, [claim.aircraft], waiting.digest)
+            wanted.drop(session, {claim.aircraft: waiting.digest})
             session.commit()
         return detail | {"progress": f"{outcome['status']}: {outcome['detail']}"}
     reason = _reason(outcome, complained, code)

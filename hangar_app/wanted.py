@@ -42,6 +42,7 @@ class Waiting:
 class WantedSeen:
     """The same as people look at it: no archive, and how often it failed and why."""
 
+    digest: str
     revision: str
     operator: str
     since_s: int
@@ -100,20 +101,20 @@ def want(
     return sorted(row.aircraft for row in rows)
 
 
-def drop(session: Session, aircraft: Collection[str], digest: str | None = None) -> list[str]:
+def drop(session: Session, had: Mapping[str, str]) -> list[str]:
     """Forgets what waits for aircraft, because they have it or something newer; the caller commits.
 
     Args:
-        aircraft: by name.
-        digest: only this configuration, so that a newer one that came meanwhile stays.
+        had: by name, the digest of what waited when that was found out: one that came meanwhile stays.
     """
     _alone(session)
     rows = session.execute(
         text(
-            "DELETE FROM wanted WHERE aircraft = ANY(:names) "
-            "AND (CAST(:digest AS text) IS NULL OR configuration = :digest) RETURNING aircraft"
+            "DELETE FROM wanted w USING unnest(CAST(:names AS text[]), CAST(:digests AS text[])) "
+            "AS had(name, digest) WHERE w.aircraft = had.name AND w.configuration = had.digest "
+            "RETURNING w.aircraft"
         ),
-        {"names": list(aircraft), "digest": digest},
+        {"names": list(had), "digests": list(had.values())},
     ).all()
     _sweep(session)
     return sorted(row.aircraft for row in rows)
@@ -162,12 +163,13 @@ def seen(session: Session, now: datetime) -> Mapping[str, WantedSeen]:
     """What waits for whom, for the fleet page: one statement for the whole fleet."""
     rows = session.execute(
         text(
-            "SELECT w.aircraft, c.revision, w.operator, w.queued_at, w.failed, w.reason "
+            "SELECT w.aircraft, c.digest, c.revision, w.operator, w.queued_at, w.failed, w.reason "
             "FROM wanted w JOIN configuration c ON c.digest = w.configuration"
         )
     )
     return {
         row.aircraft: WantedSeen(
+            row.digest,
             row.revision,
             row.operator,
             max(0, round((now - row.queued_at).total_seconds())),

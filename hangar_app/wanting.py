@@ -2,10 +2,11 @@
 
 Standard input is one line of JSON and, where something is to wait, `size` bytes of archive:
 
-    {"operator": "ops@desk", "revision": "4bb5594…", "want": ["EC-TAB"], "drop": ["EC-TAA"],
-     "digest": "<SHA-256 of the archive>", "size": 151234}
+    {"operator": "ops@desk", "revision": "4bb5594…", "want": ["EC-TAB"],
+     "digest": "<SHA-256 of the archive>", "size": 151234, "drop": {"EC-TAA": "<SHA-256 of another>"}}
 
-An archive that is here already need not be sent again: `size` is 0 then. The answer is
+An archive that is here already need not be sent again: `size` is 0 then. `drop` says for each aircraft
+what waited for it when it was begun, so that what came since stays. The answer is
 {"queued": [names], "dropped": [names]}, and both are one transaction.
 """
 
@@ -25,10 +26,11 @@ from common.settings import Settings
 from hangar_app import wanted
 from hangar_app.wanted import Package
 
-LINE_LIMIT = 262_144  # bytes
+LINE_LIMIT = 1_048_576  # bytes
 ARCHIVE_LIMIT = 16 * 1024 * 1024
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,30}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class OrderError(Exception):
@@ -45,7 +47,7 @@ class Order(BaseModel):
     digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     size: Annotated[int, Field(ge=0, le=ARCHIVE_LIMIT)] = 0
     want: Annotated[list[Name], Field(max_length=5000)] = Field(default_factory=list)
-    drop: Annotated[list[Name], Field(max_length=5000)] = Field(default_factory=list)
+    drop: Annotated[dict[Name, Digest], Field(max_length=5000)] = Field(default_factory=dict)
 
 
 def read(source: BinaryIO) -> tuple[Order, Package | None]:

@@ -20,6 +20,7 @@ from fleet.queue import Queue
 from fleet.report import Outcome
 
 CONFIGURATION = Configuration("4bb5594" + "0" * 33, b"archive")
+WAITS = {"digest": "d" * 64, "revision": "684cd46" + "0" * 33, "operator": "eva@desk", "failed": 0}
 FACTS = {"host_key": "ssh-ed25519 k"}
 HANGAR = Host("hangar", ("hangar",), (), "10.0.0.1", tower="10.1.0.1", facts=FACTS)
 TAA = Host(
@@ -160,17 +161,17 @@ class TestWhoWaits:
 class TestWhoWaitsNoMore:
     def test_what_waits_for_a_host_that_is_newer_now_is_forgotten(self) -> None:
         hangar = Hangar()
-        rows = [{"host": "EC-TAA", "wanted": {}}, {"host": "EC-TAB", "wanted": {"revision": "r"}}]
+        rows = [{"host": "EC-TAA", "wanted": None}, {"host": "EC-TAB", "wanted": WAITS}]
         made = Away(FLEET, rows, (), queue(hangar))
         made.settle([Outcome("EC-TAA"), Outcome("EC-TAB"), Outcome("hangar")])
         assert [order for order, _ in hangar.orders] == [
-            {"operator": "ops@desk", "drop": ["EC-TAB"]}
+            {"operator": "ops@desk", "drop": {"EC-TAB": WAITS["digest"]}}
         ]
 
     @pytest.mark.parametrize("code", [Exit.FAILED, Exit.OFFLINE])
     def test_what_waits_for_one_that_is_not_goes_on_waiting(self, code: Exit) -> None:
         hangar = Hangar()
-        rows = [{"host": "EC-TAB", "wanted": {"revision": "r"}}]
+        rows = [{"host": "EC-TAB", "wanted": WAITS}]
         Away(FLEET, rows, (), queue(hangar)).settle([Outcome("EC-TAB", code)])
         assert hangar.orders == []
 

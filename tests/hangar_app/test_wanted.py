@@ -124,8 +124,14 @@ class TestWaiting:
         carry_out(session, order(OLD, want=["EC-TAA"]))
         carry_out(session, order(NEW, want=["EC-TAA"]))
         assert [one.digest for one in session.scalars(select(Configuration))] == [NEW.digest]
-        assert carry_out(session, order(drop=["EC-TAA", "EC-TAB"]))["dropped"] == ["EC-TAA"]
+        drop = {"EC-TAA": NEW.digest, "EC-TAB": NEW.digest}
+        assert carry_out(session, order(drop=drop))["dropped"] == ["EC-TAA"]
         assert list(session.scalars(select(Configuration))) == []
+
+    def test_what_came_since_an_operator_looked_is_not_dropped(self, session: Session) -> None:
+        carry_out(session, order(NEW, want=["EC-TAA"]))
+        assert carry_out(session, order(drop={"EC-TAA": OLD.digest}))["dropped"] == []
+        assert rows(session) == {"EC-TAA": (NEW.digest, 0)}
 
     def test_what_one_operator_keeps_another_does_not_remove_before_it_waits(
         self, session: Session, engine: Engine, clock: Callable[[], datetime]
@@ -150,7 +156,8 @@ class TestWaiting:
         carry_out(session, order(OLD, want=["EC-TAA"]))
         wanted.failed(session, "EC-TAA", OLD.digest, "no disk")
         (seen,) = wanted.seen(session, clock()).values()
-        assert (seen.revision, seen.operator, seen.failed, seen.reason) == (
+        assert (seen.digest, seen.revision, seen.operator, seen.failed, seen.reason) == (
+            OLD.digest,
             REVISION,
             "ops@desk",
             1,
