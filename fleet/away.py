@@ -37,6 +37,7 @@ class Away:
         why_not: str = "",
     ) -> None:
         self._variables = {name: each.vars for name, each in contexts(inventory).items()}
+        self._aircraft = {host.name for host in inventory.in_group("aircraft")}
         self._waiting = {str(row["host"]): row["wanted"] for row in rows if row.get("wanted")}
         self._queue, self._why_not = queue, why_not
         silent = self.put(heard.silent(rows, named))
@@ -48,14 +49,29 @@ class Away:
 
     def put(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Lets hosts that are off-line wait for their next heartbeats, and says which of them do."""
-        if self._queue is not None and outcomes:
-            return self._queue.put(outcomes, self._variables)
+        can = [each for each in outcomes if each.host in self._aircraft]
+        put = self._queue.put(can, self._variables) if self._queue and can else self._unqueued(can)
+        ended = {each.host: self._with_older(each) for each in put}
+        return [
+            ended.get(each.host) or replace(each, data={**each.data, "queued": None})
+            for each in outcomes
+        ]
+
+    def _unqueued(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         return [
             replace(
                 each, detail=f"{each.detail}; {self._why_not}", data={**each.data, "queued": None}
             )
             for each in outcomes
         ]
+
+    def _with_older(self, outcome: Outcome) -> Outcome:
+        """Says what an earlier command let wait, where this one put nothing in its place."""
+        older = self._waiting.get(outcome.host)
+        if older is None or outcome.data["queued"]:
+            return outcome
+        said = f"what {older['operator']} queued still waits: {older['revision'][:7]}"
+        return replace(outcome, detail=f"{outcome.detail}; {said}")
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Forgets what waited for hosts that are newer now: it would take them back.

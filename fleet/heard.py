@@ -34,7 +34,7 @@ def silent(rows: Collection[Mapping[str, Any]], named: Collection[str]) -> list[
             Exit.OFFLINE,
             "off-line",
             f"not called: last heard {ago(row['seen_s_ago'])}",
-            f"fab converge --target {row['host']} calls it all the same",
+            f"the same command with --target {row['host']} calls it all the same",
         )
         for row in rows
         if (row.get("seen_s_ago") or 0) > SILENT_S and row["host"] not in named

@@ -93,6 +93,11 @@ class TestWhoIsCalled:
     def test_one_that_was_silent_for_long_is_not(self) -> None:
         assert self.silent() == {"EC-TAB": "not called: last heard 2 h ago; --check queues nothing"}
 
+    def test_what_calls_one_all_the_same_changes_nothing_where_the_command_does_not(self) -> None:
+        said = Away(FLEET, self.ROWS, (), None, "--check queues nothing").instead("EC-TAB")
+        assert said is not None
+        assert said.remedy == "the same command with --target EC-TAB calls it all the same"
+
     def test_one_that_ops_name_is(self) -> None:
         assert self.silent(["EC-TAB"]) == {}
 
@@ -134,6 +139,22 @@ class TestWhoWaits:
     def test_one_that_the_hangar_does_not_know_is_said(self) -> None:
         (said,) = Away(FLEET, [], (), queue(Hangar(knows=()))).put([gone("EC-TAA")])
         assert "nothing is queued: hangar does not know it yet" in said.detail
+
+    @pytest.mark.parametrize("make", ["withdrawn", "uncommitted"])
+    def test_what_an_earlier_command_let_wait_is_said(self, make: str) -> None:
+        def uncommitted() -> Configuration:
+            raise Uncommitted("changed since the last commit: roles/base.py", "commit")
+
+        host = "EC-SHY" if make == "withdrawn" else "EC-TAB"
+        made = Away(FLEET, [{"host": host, "wanted": WAITS}], (), queue(Hangar(), uncommitted))
+        (said,) = made.put([gone(host)])
+        assert "nothing is queued: " in said.detail
+        assert said.detail.endswith("; what eva@desk queued still waits: 684cd46")
+
+    def test_one_that_never_waits_is_not_told_how_it_could(self) -> None:
+        (said,) = Away(FLEET, [], (), queue(Hangar())).put([gone("hangar")])
+        assert said.detail == "no answer"
+        assert said.data["queued"] is None
 
     def test_what_is_not_committed_waits_for_nobody_and_is_looked_at_once(self) -> None:
         asked = []
