@@ -84,7 +84,7 @@ def converge(
                 tags=tags,
                 max_failed=max_failed,
                 away=lambda: away(
-                    fleet.inventory, fleet.hosts, fleet.connections, target, why_not
+                    fleet.inventory, fleet.hosts, fleet.connections, target, limit, why_not
                 ),
             )
         )

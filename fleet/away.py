@@ -90,6 +90,7 @@ def away(
     hosts: Sequence[Host],
     connections: Connections,
     target: str,
+    limit: str = "",
     why_not: str = "",
 ) -> Away | None:
     """Returns what to do about hosts that are away; None where the hangar cannot know of any.
@@ -100,7 +101,7 @@ def away(
         inventory: the fleet.
         hosts: the target's.
         connections: the ways there.
-        target: as it was typed.
+        target, limit: as they were typed.
         why_not: why nothing may be queued; empty: it may.
     """
     hangars = [host for host in inventory.in_group("hangar") if host.enrolled]
@@ -113,5 +114,5 @@ def away(
     except FleetError:
         rows = []
     queue = Queue(connection, lambda: configuration.build(inventory), operator_name())
-    named = heard.named(inventory, target)
+    named = heard.named(inventory, f"{target},{limit}")
     return Away(inventory, rows, named, None if why_not else queue, why_not)

@@ -218,6 +218,12 @@ class TestAsking:
         assert made.instead("EC-TAB") is None
         assert [order["want"] for order, _ in hangar.orders] == [["EC-TAA"]]
 
+    def test_one_that_the_limit_names_is_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        hangar = Hangar([{"name": name, "seen_s_ago": 900} for name in ("EC-TAA", "EC-TAB")])
+        made = self.made(monkeypatch, hangar, TAA, TAB, limit="EC-TAA,!EC-TAB")
+        assert made.instead("EC-TAA") is None
+        assert made.instead("EC-TAB") is not None
+
     def test_a_hangar_that_cannot_say_keeps_nobody_from_being_called(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
