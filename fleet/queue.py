@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fleet.configuration import Configuration
-from fleet.errors import FleetError
+from fleet.errors import FleetError, Offline
 from fleet.report import Outcome
-from fleet.ssh import Connection
+from fleet.ssh import GATEWAY_REST_S, Connection
 from fleet.variables import Vars
 
 COMMAND = ["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/wanting"]
@@ -27,6 +28,7 @@ class Queue:
         hangar: the connection to it.
         configuration: makes what is to wait; called once, when the first host needs it.
         operator: who asks.
+        clock: seconds that only grow.
 
     Example:
         >>> Queue(connection, lambda: build(inventory), "ops@desk").put([outcome], vars)  # doctest: +SKIP
@@ -34,9 +36,15 @@ class Queue:
     """
 
     def __init__(
-        self, hangar: Connection, configuration: Callable[[], Configuration], operator: str
+        self,
+        hangar: Connection,
+        configuration: Callable[[], Configuration],
+        operator: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hangar, self._make, self._operator = hangar, configuration, operator
+        self._clock = clock
+        self._silent: tuple[float, Offline] | None = None
         self._lock = threading.Lock()
         self._made: Configuration | FleetError | None = None
         self._sent = False
@@ -108,8 +116,15 @@ class Queue:
         return wanted.revision, list(said.get("queued", ()))
 
     def _order(self, words: Mapping[str, Any], archive: bytes = b"") -> dict[str, Any]:
+        # Each host's slot waits here for the hangar, one after the other.
+        if self._silent and self._clock() - self._silent[0] < GATEWAY_REST_S:
+            raise self._silent[1]
         line = json.dumps({"operator": self._operator, **words}).encode() + b"\n"
-        done = self._hangar.run(COMMAND, line + archive, timeout_s=ORDER_S)
+        try:
+            done = self._hangar.run(COMMAND, line + archive, timeout_s=ORDER_S)
+        except Offline as error:
+            self._silent = (self._clock(), error)
+            raise
         done.check(self._hangar.name, "wanting")
         try:
             said: dict[str, Any] = json.loads(done.stdout)

@@ -170,6 +170,27 @@ class TestWhoWaits:
             assert said.remedy == "commit"
         assert asked == [1]
 
+    def test_a_hangar_that_is_off_line_is_not_asked_for_each_of_two_hundred(self) -> None:
+        asked: list[int] = []
+
+        class Gone(Hangar):
+            def run(self, *args: Any, **more: Any) -> Completed:
+                asked.append(1)
+                raise Offline("hangar: 10.0.0.1: no answer within 15 s")
+
+        now = [0.0]
+        waits = Queue(Gone(), lambda: CONFIGURATION, "ops@desk", lambda: now[0])  # type: ignore[arg-type]
+        made = Away(FLEET, [], (), waits)
+        for _ in range(200):
+            (said,) = made.put([gone("EC-TAA")])
+            assert said.detail.endswith(
+                "nothing is queued: hangar: 10.0.0.1: no answer within 15 s"
+            )
+        assert asked == [1]
+        now[0] += 31
+        made.put([gone("EC-TAA")])
+        assert asked == [1, 1]
+
     def test_an_answer_that_is_none_is_an_error_of_that_host(self) -> None:
         class Broken(Hangar):
             def run(self, *args: Any, **more: Any) -> Completed:
