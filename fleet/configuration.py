@@ -9,7 +9,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from fleet.errors import FleetError
 from fleet.inventory import TOP, Inventory
 
 PARTS = ("fleet", "require", "roles", "templates")
+BESIDE = ("enrolled/*.yml", "secrets/*.yml")
+"""What belongs to an inventory and stands beside it: what was enrolled, what is encrypted."""
 FOLDER, NAME = "inventory", "hosts.yml"
 
 
@@ -63,9 +65,9 @@ def build(inventory: Inventory, top: Path = TOP) -> Configuration:
     commit = resolve(top)
     _committed(top, PARTS)
     beside = inventory.path.parent
-    kept = [inventory.path, *_beside(beside)]
-    if _git(beside, "check-ignore", "--quiet", str(inventory.path)).returncode:
-        _committed(beside, [str(path) for path in kept])
+    kept = [inventory.path, *(path for part in BESIDE for path in sorted(beside.glob(part)))]
+    if _git(beside, "check-ignore", "--quiet", inventory.path.name).returncode:
+        _committed(beside, [inventory.path.name, *BESIDE], "--ignored")
     with tempfile.TemporaryDirectory(prefix="turnaround-configuration-") as work:
         tree = Path(work)
         commit.export(PARTS, tree)
@@ -77,14 +79,8 @@ def build(inventory: Inventory, top: Path = TOP) -> Configuration:
         return Configuration(commit.sha, _archive(tree))
 
 
-def _beside(folder: Path) -> Iterator[Path]:
-    """What belongs to an inventory and stands beside it: what was enrolled, what is encrypted."""
-    for name in ("enrolled", "secrets"):
-        yield from sorted(path for path in (folder / name).glob("*") if path.is_file())
-
-
-def _committed(folder: Path, paths: list[str] | tuple[str, ...]) -> None:
-    status = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *paths)
+def _committed(folder: Path, paths: Sequence[str], *flags: str) -> None:
+    status = _git(folder, "status", "--porcelain", "--untracked-files=all", *flags, "--", *paths)
     if status.returncode:
         raise Uncommitted(
             f"{folder}: expected a checkout of git, found none",

@@ -67,6 +67,37 @@ def test_what_is_in_no_commit_is_named(checkout: Repository, path: str) -> None:
         of(checkout)
 
 
+def test_what_was_removed_and_not_committed_is_named(checkout: Repository) -> None:
+    (checkout.top / "inventory/enrolled/EC-TAA.yml").unlink()
+    with pytest.raises(Uncommitted, match=r"changed since the last commit: .*EC-TAA\.yml"):
+        of(checkout)
+
+
+def test_what_git_ignores_beside_an_inventory_that_it_does_not_is_named(
+    checkout: Repository,
+) -> None:
+    checkout.write(".gitignore", ".lab\nEC-*.yml\n")
+    checkout.commit()
+    checkout.write("inventory/enrolled/EC-TAB.yml", "host_key: k\n")
+    with pytest.raises(Uncommitted, match=r"changed since the last commit: .*EC-TAB\.yml"):
+        of(checkout)
+
+
+def test_an_inventory_that_is_named_from_here_is_looked_at_too(
+    checkout: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.write("inventory/hosts.yml", "changed\n")
+    monkeypatch.chdir(checkout.top)
+    with pytest.raises(Uncommitted, match=r"changed since the last commit: .*hosts\.yml"):
+        build(Inventory("x", Path("inventory/hosts.yml")), checkout.top)
+
+
+def test_what_an_editor_left_beside_it_is_no_part_of_it(checkout: Repository) -> None:
+    before = of(checkout).digest
+    checkout.write("inventory/enrolled/.EC-TAA.yml.swp", "x\n")
+    assert of(checkout).digest == before
+
+
 def test_what_is_no_part_of_it_may_differ(checkout: Repository) -> None:
     before = of(checkout).digest
     checkout.write("onboard_app/__init__.py", "changed\n")
