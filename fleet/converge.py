@@ -209,6 +209,7 @@ def outcome(result: Result, *, diff: bool, cost: dict[str, Any]) -> Outcome:
             "notes": list(result.notes),
             "resources": len(result.outcomes),
             "run": result.run,
+            "held": result.held,
             "last_run": asdict(result.last_run) if result.last_run else None,
             "engine_trips": result.trips,
             "seconds": round(result.seconds, 3),

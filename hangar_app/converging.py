@@ -49,8 +49,8 @@ def run_program(
 def converge(tools: Tools, claim: Claim, run: Program = run_program) -> dict[str, Any]:
     """Makes an aircraft what waits for it.
 
-    An aircraft that is gone again is no failure of the configuration: it goes on waiting. What fails
-    is tried again at later heartbeats, `wanted.TRIES` times in all.
+    An aircraft that is gone again, or that another run holds, is no failure of the configuration: it
+    goes on waiting. What fails is tried again at later heartbeats, `wanted.TRIES` times in all.
 
     Raises:
         WorkFailed: with the reason, which names the resource where one is to blame.
@@ -75,7 +75,7 @@ def converge(tools: Tools, claim: Claim, run: Program = run_program) -> dict[str
             session.commit()
         return detail | {"progress": f"{outcome['status']}: {outcome['detail']}"}
     reason = _reason(outcome, complained, code)
-    if code != Exit.OFFLINE:
+    if code != Exit.OFFLINE and not outcome.get("held"):
         with tools.session() as session:
             wanted.failed(session, claim.aircraft, waiting.digest, reason)
             session.commit()

@@ -314,6 +314,7 @@ def test_a_link_that_broke_while_the_host_applied_is_off_line_and_not_failed() -
 
 def test_a_host_that_another_run_changes_says_how_to_see_its_end() -> None:
     outcome = converge(Result("EC-TAA", False, (OK,), errors=("it is being changed",), held="r6"))
+    assert outcome.data["held"] == "r6"
     assert outcome.code == Exit.FAILED
     assert outcome.remedy == "fab resume --target EC-TAA --run r6 waits for its end"
 

@@ -256,6 +256,15 @@ class TestApplying:
             converging.converge(tools, claim, Says(3, outcome("off-line", "no answer")))
         assert rows(session) == {"EC-TAA": (OLD.digest, 0)}
 
+    def test_one_that_another_run_holds_goes_on_waiting(
+        self, tools: Tools, claim: Claim, session: Session
+    ) -> None:
+        carry_out(session, order(OLD, want=["EC-TAA"]))
+        held = json.loads(outcome("failed", "it is being changed")) | {"held": "r6"}
+        with pytest.raises(WorkFailed, match=r"failed: it is being changed"):
+            converging.converge(tools, claim, Says(4, json.dumps(held)))
+        assert rows(session) == {"EC-TAA": (OLD.digest, 0)}
+
     @pytest.mark.parametrize(
         ("program", "reason"),
         [
