@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from fleet.configuration import Configuration
-from fleet.errors import FleetError, Offline
+from fleet.errors import FleetError, Offline, RemoteFailed
 from fleet.report import Outcome
 from fleet.ssh import GATEWAY_REST_S, Connection
 from fleet.variables import Vars
@@ -75,12 +75,16 @@ class Queue:
             elif error is not None:
                 ended.append(_not_queued(each, error.what, error.remedy))
             elif each.host not in allowed:
-                name = self._hangar.name
-                remedy = f"fab converge --target {name} and fab deploy-hangar --target {name}"
-                ended.append(_not_queued(each, f"{name} does not know it yet", remedy))
+                reason = f"{self._hangar.name} does not know it yet"
+                ended.append(_not_queued(each, reason, self._newer))
             else:
                 ended.append(_queued(each, revision))
         return ended
+
+    @property
+    def _newer(self) -> str:
+        name = self._hangar.name
+        return f"fab converge --target {name} and fab deploy-hangar --target {name}"
 
     def drop(self, had: Mapping[str, str]) -> None:
         """Forgets what waits for hosts, because they are newer now.
@@ -125,12 +129,16 @@ class Queue:
         except Offline as error:
             self._silent = (self._clock(), error)
             raise
-        done.check(self._hangar.name, "wanting")
+        try:
+            done.check(self._hangar.name, "wanting")
+        except RemoteFailed as error:
+            raise FleetError(error.what, self._newer) from None
         try:
             said: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             raise FleetError(
-                f"{self._hangar.name}: expected wanting to say what waits, found {done.stdout[:200]!r}"
+                f"{self._hangar.name}: expected wanting to say what waits, found {done.stdout[:200]!r}",
+                self._newer,
             ) from None
         return said
 

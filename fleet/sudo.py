@@ -17,8 +17,9 @@ _REFUSED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MISSING = re.compile(r"\bsudo: (command )?not found$", re.MULTILINE)
-# In the host's own language: one line of sudo's, and nothing came of the command.
-_IN_OTHER_WORDS = re.compile(r"\Asudo: (?!unknown user)[^\n]*\Z")
+# In the host's own language: one line of sudo's, and nothing came of the command. What begins with a
+# program's path says that it is not there.
+_IN_OTHER_WORDS = re.compile(r"\Asudo: (?!unknown user|/\S+: )[^\n]*\Z")
 
 
 def refusal(done: Completed, host: str, user: str, place: str) -> AccessRefused | None:

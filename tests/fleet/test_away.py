@@ -191,6 +191,14 @@ class TestWhoWaits:
         made.put([gone("EC-TAA")])
         assert asked == [1, 1]
 
+    def test_a_hangar_that_is_too_old_is_to_be_made_newer(self) -> None:
+        class Old(Hangar):
+            def run(self, *args: Any, **more: Any) -> Completed:
+                return Completed(1, b"", b"sudo: /opt/turnaround/bin/wanting: command not found\n")
+
+        (said,) = Away(FLEET, [], (), queue(Old())).put([gone("EC-TAA")])
+        assert said.remedy == "fab converge --target hangar and fab deploy-hangar --target hangar"
+
     def test_an_answer_that_is_none_is_an_error_of_that_host(self) -> None:
         class Broken(Hangar):
             def run(self, *args: Any, **more: Any) -> Completed:

@@ -29,6 +29,7 @@ from tests.fleet.server import Loopback, ssh_server
         (127, "", "sh: 1: exec: sudo: not found", "there is no sudo"),
         (127, "", "bash: line 1: sudo: command not found", "there is no sudo"),
         (1, "", "sudo: unknown user turnaround", None),
+        (1, "", "sudo: /opt/turnaround/bin/wanting: command not found\n", None),
         (1, "", "sudo: unable to resolve host x\nno such unit", None),
         (1, "out", "sudo: unable to resolve host x", None),
         (3, "", "sudo: a password is required", None),
