@@ -175,7 +175,9 @@ def read(path: Path, hidden: bool = False) -> tuple[Value | None, Faults]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise UsageError(f"{path}:{line}: expected YAML, found: {error.problem}") from None
+        # A value that begins with * or ! is quoted in it.
+        problem = re.sub(r"'.*'", "'…'", error.problem or "") if hidden else error.problem
+        raise UsageError(f"{path}:{line}: expected YAML, found: {problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}:1: expected YAML, found: {error}") from None
     if root is None:

@@ -200,6 +200,8 @@ class TestWhatIsRefused:
                 ":3: expected an age message for pin",
             ),
             ("all", "readers: {}\nsecrets: s3cret\n", ":2: expected secrets by name, found some"),
+            ("all", "readers: {}\nsecrets: {pin: *s3cret }\n", ":2: expected YAML, found: "),
+            ("all", "readers: {}\nsecrets: {pin: !s3cret!a b}\n", ":2: expected YAML, found: "),
             ("all", "readers: {}\nsecrets: {pin: [s3cret]}\n", ":2: expected an age message for"),
             (
                 "all",
