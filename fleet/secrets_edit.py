@@ -171,18 +171,12 @@ def keygen(inventory: Inventory) -> tuple[Path, str]:
     path = inventory.opener.path
     text, public = new_identity()
     with _alone(path.parent, 0o700):
-        try:
-            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if os.path.lexists(path):
             raise UsageError(
                 f"there is a key at {path} already, and secrets may be encrypted to it",
                 "move it away first if it is to be replaced",
-            ) from None
-        with open(made, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        disk.sync_folder(path.parent)
+            )
+        disk.write(path, [text.encode()], 0o600)
     return path, public
 
 

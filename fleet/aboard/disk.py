@@ -18,7 +18,8 @@ def write(path: Path, pieces: Iterable[bytes], mode: int = 0o644) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        # Nobody else's until it is whole: it may be a key.
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             for piece in pieces:
                 file.write(piece)
             os.fchmod(file.fileno(), mode)

@@ -184,6 +184,21 @@ class TestKeygen:
             keygen(safe.load())
         assert (safe.folder / "keys/age.key").read_text() == safe.key
 
+    def test_a_power_cut_leaves_no_half_of_one(
+        self, safe: Safe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (safe.folder / "keys/age.key").unlink()
+
+        def cut(descriptor: int) -> None:
+            modes = {path.stat().st_mode & 0o777 for path in (safe.folder / "keys").iterdir()}
+            raise OSError(5, f"power cut, {modes == {0o600}}")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(disk.os, "fsync", cut)
+            with pytest.raises(FleetError, match="cannot be written: power cut, True"):
+                keygen(safe.load())
+        keygen(safe.load())
+
     def test_the_folder_of_keys_is_made_private(
         self, safe: Safe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
