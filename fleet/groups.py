@@ -74,8 +74,8 @@ def _group(
     hosts: Collection[str],
 ) -> tuple[Group, dict[str, Value]]:
     """Returns a group, and the places of its children."""
-    if not re.fullmatch(_NAME, name):
-        expected = "a group's name without spaces and , ! * ? [ ] /"
+    if not re.fullmatch(_NAME, name) or name == "all":
+        expected = "a group's name without spaces and , ! * ? [ ] /, and not `all`"
         value.faults.add(value.line, expected, repr(name))
     parts = dict(value.items("a group's roles, vars, children and hosts", _KEYS))
     named = parts["roles"].texts("a list of roles") if "roles" in parts else []

@@ -138,7 +138,11 @@ class Value:
         if kind not in _SCALARS:
             self.fault("text, a number, true, false or null", f" tagged {self.node.tag}")
             return None
-        return _SCALARS[kind](self.node.value)
+        try:
+            return _SCALARS[kind](self.node.value)
+        except ValueError:  # tagged as what it is not, or of thousands of digits
+            self.fault("a number, or text in quotes")
+            return None
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {

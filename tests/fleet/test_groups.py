@@ -176,6 +176,11 @@ def test_an_outer_group_never_comes_over_one_that_it_holds(data: st.DataObject) 
         ("hosts: [EC-NAB,", "hosts: [EC-NAD,", "found 'EC-NAD' (did you mean EC-NAC?)"),
         ("  trial: {hosts", "  trial: {host", ":8: expected one of children, hosts, roles, vars"),
         ("  trial:", "  a,b:", ":8: expected a group's name without spaces and"),
+        (
+            "  trial:",
+            "  all:",
+            ":8: expected a group's name without spaces and , ! * ? [ ] /, and not",
+        ),
         ("  EC-NAA: {", "  XX-NAA: {", ":14: expected groups for XX-NAA, found none"),
     ],
 )

@@ -180,6 +180,11 @@ def test_words_stay_words_in_yaml(tmp_path: Path) -> None:
             ":2: expected text, a number, true, false or null",
         ),
         (
+            "vars: {airline: TA,",
+            "vars: {airline: !!int TA,",
+            ":2: expected a number, or text in quotes, found 'TA'",
+        ),
+        (
             "vars: {airline: TA, language: en, country: NO}",
             "vars: nothing",
             ":2: expected variables by name, found 'nothing'",
