@@ -9,6 +9,7 @@ from typing import Any
 from fleet.errors import FleetError, UsageError
 from fleet.inventory import Host, Inventory
 from fleet.ssh import Connection
+from fleet.summary import one_line
 
 COMMAND = ["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/fleet-status"]
 STATUS_S = 60.0
@@ -46,13 +47,13 @@ def ask(connection: Connection) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the fleet as aligned lines, headings first."""
+    """Returns the fleet as aligned lines, headings first; below them why failed what waits."""
     cells = [HEADINGS, *(tuple(_cells(row)) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     return [
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
-    ]
+    ] + [line for row in rows for line in _why(row)]
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -85,6 +86,14 @@ def _waits(wanted: Mapping[str, Any] | None) -> list[str]:
         return []
     failed = f", failed {wanted['failed']} ×" if wanted.get("failed") else ""
     return [f"{str(wanted.get('revision'))[:7]} waits{failed}"]
+
+
+def _why(row: Mapping[str, Any]) -> list[str]:
+    wanted = row.get("wanted") or {}
+    if not wanted.get("failed"):
+        return []
+    said = f"{str(wanted.get('revision'))[:7]} failed: {one_line(str(wanted.get('reason')))}"
+    return [f"{row.get('name') or row.get('host')}: {said}"]
 
 
 def ago(seconds: int | float | None) -> str:

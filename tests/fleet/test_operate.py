@@ -141,8 +141,10 @@ def test_status_fits_a_narrow_terminal_and_leaves_out_what_is_done() -> None:
     ("failed", "said"), [(0, "4bb5594 waits"), (3, "4bb5594 waits, failed 3 ×")]
 )
 def test_what_waits_for_an_aircraft_is_in_its_row(failed: int, said: str) -> None:
-    waits = {"revision": "4bb55946ff91", "failed": failed}
-    assert said in table([{**ROW, "wanted": waits}])[1]
+    waits = {"revision": "4bb55946ff91", "failed": failed, "reason": "file:/etc/x:\nno disk"}
+    _, line, *below = table([{**ROW, "wanted": waits}])
+    assert said in line
+    assert below == [f"{ROW['name']}: 4bb5594 failed: file:/etc/x: no disk"] * bool(failed)
 
 
 def test_an_aircraft_that_was_never_heard_has_a_row_too() -> None:
