@@ -85,6 +85,35 @@ class Away:
             self._queue.drop(had)
 
 
+def unqueue(
+    rows: Sequence[Mapping[str, Any]], hosts: Sequence[Host], queue: Queue
+) -> list[Outcome]:
+    """Forgets what waits for hosts, because ops changed their mind; what runs already goes on.
+
+    Args:
+        rows: what the hangar knows of its aircraft, as `fleet.status.ask` tells it.
+        hosts: the target's.
+        queue: the hangar's.
+
+    Raises:
+        FleetError: the hangar did not.
+    """
+    waiting = {str(row["host"]): row["wanted"] for row in rows if row.get("wanted")}
+    had = {host.name: waiting[host.name] for host in hosts if host.name in waiting}
+    if had:
+        queue.drop({name: one["digest"] for name, one in had.items()})
+    return [
+        Outcome(
+            host.name,
+            status="unqueued" if host.name in had else "no change",
+            detail=f"{had[host.name]['revision'][:7]} by {had[host.name]['operator']} waits no more"
+            if host.name in had
+            else "nothing waits for it",
+        )
+        for host in hosts
+    ]
+
+
 def away(
     inventory: Inventory,
     hosts: Sequence[Host],

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleet import away as module
-from fleet.away import Away, away
+from fleet.away import Away, away, unqueue
 from fleet.channel import Completed
 from fleet.configuration import Configuration, Uncommitted
 from fleet.errors import Exit, FleetError, Offline
@@ -223,6 +223,24 @@ class TestWhoWaitsNoMore:
         hangar = Hangar()
         rows = [{"host": "EC-TAB", "wanted": WAITS}]
         Away(FLEET, rows, (), queue(hangar)).settle([Outcome("EC-TAB", code)])
+        assert hangar.orders == []
+
+
+class TestWhatOpsTakeBack:
+    def test_what_waits_is_forgotten_by_its_hash_and_the_rest_is_said(self) -> None:
+        hangar = Hangar()
+        waits = {"revision": "4bb55946ff91", "digest": "d1", "operator": "ops@desk"}
+        rows = [{"host": "EC-TAA", "wanted": waits}, {"host": "EC-TAB", "wanted": None}]
+        said = unqueue(rows, [TAA, TAB], queue(hangar))
+        assert [(each.host, each.status) for each in said] == [
+            ("EC-TAA", "unqueued"),
+            ("EC-TAB", "no change"),
+        ]
+        assert [order["drop"] for order, _ in hangar.orders] == [{"EC-TAA": "d1"}]
+
+    def test_nothing_is_ordered_where_nothing_waits(self) -> None:
+        hangar = Hangar()
+        unqueue([], [TAA], queue(hangar))
         assert hangar.orders == []
 
 
