@@ -68,7 +68,8 @@ class File(Resource):
         return bool(self.secrets)
 
     def natural_needs(self) -> tuple[str, ...]:
-        parents = [f"file:{posixpath.dirname(self.path)}"]
+        # What is to be gone is gone before its directory is.
+        parents = [] if self.kind == "absent" else [f"file:{posixpath.dirname(self.path)}"]
         owners = [f"user:{self.owner}", f"group:{self.group}", f"user:{self.group}"]
         return tuple(key for key in (*parents, *owners) if key != self.key)
 

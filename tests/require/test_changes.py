@@ -50,6 +50,16 @@ def test_what_a_handler_of_the_run_changed_is_no_conflict(host: Host) -> None:
     assert host.read("reloads") == "read\n"
 
 
+def test_a_directory_goes_after_what_was_in_it(host: Host) -> None:
+    (host.root / "d").mkdir()
+    (host.root / "d" / "conf").touch()
+    with require.declare() as catalog:
+        inside = require.file.absent(host.path("d/conf"))
+        require.file.absent(host.path("d"), needs=[inside])
+    assert host.converge(catalog).errors == ()
+    assert not (host.root / "d").exists()
+
+
 def test_the_directory_of_our_own_notes_may_be_declared(host: Host) -> None:
     with require.declare() as catalog:
         require.file.directory(str(host.state), owner=None, mode=0o751)
