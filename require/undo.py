@@ -147,22 +147,19 @@ def undo(
 def former(reply: Mapping[str, Any]) -> Catalog:
     """Return what was at each path before the run that a host tells of. Pure.
 
+    None needs another: what the run did first is undone last, and one that somebody changed since
+    keeps no other from being put back.
+
     Args:
         reply: see `require.remote.undo`.
     """
     catalog = Catalog()
     run = reply["last_run"]["run"] if reply["last_run"] else ""
-    gone = {each["path"] for each in reply["entries"] if each["was"]["kind"] == "absent"}
-    paths = [each["path"] for each in reply["entries"]]
     for entry in reply["entries"]:
-        path, was = entry["path"], entry["was"]
-        # A directory goes after what is in it, and comes before that.
-        inside = [each for each in paths if each.startswith(f"{path}/")]
-        over = path.rpartition("/")[0]
-        needs = inside if path in gone else [over] if over in paths and over not in gone else []
+        was = entry["was"]
         catalog.add(
             Former(
-                path=path,
+                path=entry["path"],
                 kind=was["kind"],
                 target=was.get("target", ""),
                 mode=was.get("mode", 0),
@@ -173,7 +170,6 @@ def former(reply: Mapping[str, Any]) -> Catalog:
                 copy=entry["copy"],
                 text=entry["text"],
                 hidden=entry["secret"],
-                needs=tuple(f"file:{each}" for each in needs),
                 notify=tuple(
                     Handler(each["noun"], each["spec"], tuple(each["before"]))
                     for each in entry["notify"]

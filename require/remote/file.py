@@ -226,7 +226,9 @@ def _keep(spec: dict[str, Any], place: int, name: str, made: dict[str, Any]) -> 
     """
     was = probe({**_WHOLE, "path": spec["path"]})
     made = made if "kind" in made else was | made
-    kept.keep(place, name, spec["path"], was, made, spec.get("secret", False))
+    # A link on the way may be put back too, and would then lead somewhere else.
+    path = os.path.join(os.path.realpath(os.path.dirname(spec["path"])), name)
+    kept.keep(place, name, path, was, made, spec.get("secret", False))
 
 
 def _declared(spec: dict[str, Any]) -> dict[str, Any]:

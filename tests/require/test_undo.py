@@ -182,6 +182,50 @@ def test_a_file_that_is_no_longer_what_the_run_made_is_left(host: Host) -> None:
     assert not (host.root / "d").exists()
 
 
+def test_a_directory_and_what_is_in_it_come_back(host: Host) -> None:
+    (host.root / "private").mkdir(mode=0o700)
+    (host.root / "private" / "conf").write_text("old\n")
+    (host.root / "gone").mkdir()
+    (host.root / "gone" / "conf").write_text("old\n")
+    with require.declare() as catalog:
+        require.file.directory(host.path("private"), owner=None)
+        require.file.file(host.path("private/conf"), content="new\n", owner=None)
+        require.file.absent(host.path("gone/conf"))
+        require.file.absent(host.path("gone"))
+        require.file.directory(host.path("new"), owner=None)
+        require.file.file(host.path("new/conf"), content="new\n", owner=None)
+    at_first = snapshot(host.root)
+    assert host.converge(catalog).errors == ()
+    at_last = snapshot(host.root)
+    for there in (at_first, at_last):
+        assert host.undo().errors == ()
+        assert snapshot(host.root) == there
+
+
+def test_what_is_in_a_directory_that_somebody_changed_since_is_put_back(host: Host) -> None:
+    (host.root / "d").mkdir(mode=0o700)
+    host.converge(three(host))
+    (host.root / "d").chmod(0o711)
+    assert statuses(host.undo()) == {"hosts": "changed", "conf": "changed", "d": "unknown"}
+    assert not (host.root / "d" / "conf").exists()
+
+
+def test_what_was_written_by_way_of_a_link_is_put_back_where_it_is(host: Host) -> None:
+    for name in ("v1", "v2"):
+        (host.root / name).mkdir()
+        (host.root / name / "conf").write_text(f"{name}\n")
+    (host.root / "current").symlink_to("v1")
+    with require.declare() as catalog:
+        require.file.link(host.path("current"), "v2")
+        require.file.file(host.path("current/conf"), content="new\n", owner=None)
+    at_first = snapshot(host.root)
+    host.converge(catalog)
+    at_last = snapshot(host.root)
+    for there in (at_first, at_last):
+        assert host.undo().errors == ()
+        assert snapshot(host.root) == there
+
+
 def test_a_directory_with_something_else_in_it_stays(host: Host) -> None:
     host.converge(three(host))
     (host.root / "d" / "theirs").touch()
