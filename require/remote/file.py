@@ -18,15 +18,20 @@ MAX_TEXT = 64 * 1024
 MAX_HASHED = 256 * 1024 * 1024
 _WHOLE = {"sha": "", "text": False}
 # Runs what follows two paths with the first in the place of the second, in a view of the file system
-# of its own: nobody else sees it there, and nothing is left of it. All of / is never copied.
-IN_PLACE = """test "${2%/*}"
-mount -t tmpfs none /mnt
-cp -a "${2%/*}/." /mnt
-cp -a "$1" "/mnt/${2##*/}"
-mount --move /mnt "${2%/*}"
+# of its own: nobody else sees it there, and nothing is left of it. Their directory is covered by a
+# copy, for it may hold links to what is not ours to write to; all of / is never copied.
+IN_PLACE = """test "${2%/*}" || { echo 'all of / is not copied' >&2; exit 1; }
+cd "${2%/*}"
+mount -t tmpfs -o size=64m none "${2%/*}"
+cp -a . "${2%/*}"
+mv -fT "$1" "$2"
+cd /
 shift 2
+command -v "$1" >/dev/null || { echo "there is no program $1" >&2; exit 1; }
+echo in place
 exec "$@"
 """
+_BEGUN = "in place\n"
 
 
 def probe(spec: dict[str, Any]) -> dict[str, Any]:
@@ -166,15 +171,24 @@ def _validate(spec: dict[str, Any], path: str) -> None:
         return
     argv = [word.replace("{}", path) for word in spec["validate"]]
     program = argv[0]
-    if not any("{}" in word for word in spec["validate"]):
+    whole = not any("{}" in word for word in spec["validate"])
+    if whole:
         argv = ["unshare", "--mount", "sh", "-ec", IN_PLACE, "sh", path, spec["path"], *argv]
     try:
         done = run(argv)
     except FileNotFoundError:
-        raise Refused(f"there is no program {program} to validate it with") from None
-    if done.code != 0:
-        words = "what it said may hold a secret" if spec["secret"] else done.err + done.out
-        raise Refused(f"{program} does not accept the new content: {words.strip()[-2000:]}")
+        raise Refused(f"there is no program {argv[0]} to validate it with") from None
+    if done.code == 0:
+        return
+    if whole and not done.out.startswith(_BEGUN):
+        raise Refused(
+            f"{program} was not asked, for the new content cannot be shown to it alone in its place, "
+            f"in a copy of its directory of at most 64 MiB: {done.err.strip()[-2000:]}"
+        )
+    words = (done.err + done.out.removeprefix(_BEGUN)).strip()[-2000:]
+    if spec["secret"]:
+        words = "what it said may hold a secret"
+    raise Refused(f"{program} does not accept the new content: {words}")
 
 
 def _directory(spec: dict[str, Any], state: dict[str, Any], place: int, name: str) -> None:

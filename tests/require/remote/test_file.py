@@ -13,7 +13,7 @@ import pytest
 
 import require
 from require.remote import file
-from require.remote.shell import Refused
+from require.remote.shell import Done, Refused
 from require.resource import Change, NoChange, Resource
 
 Make = Callable[[Path], Resource]
@@ -150,12 +150,52 @@ def test_a_validator_that_names_no_file_finds_the_new_one_in_its_place(
     def whole(code: str) -> Resource:
         return motd(tmp_path, validate=["sh", "-ec", WHOLE, "sh", str(tmp_path), code])
 
-    with pytest.raises(Refused, match=r"sh does not accept the new content: 3"):
+    with pytest.raises(Refused, match=r"sh does not accept the new content: 2"):
         bring(whole("1"))
     assert plan(whole("0")) != NoChange()
     assert sorted(os.listdir(tmp_path)) == (["mo td", "other"] if former else ["other"])
     bring(whole("0"))
     assert (tmp_path / "mo td").read_text() == "new\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a view of the file system of its own takes root")
+@pytest.mark.parametrize("target", ["other", "nothing"])
+def test_what_a_link_points_to_is_not_written_to_be_judged(tmp_path: Path, target: str) -> None:
+    other = tmp_path / "other"
+    other.write_text("precious")
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "mo td").symlink_to(tmp_path / target)
+    with pytest.raises(Refused, match="false does not accept the new content"):
+        bring(motd(tmp_path / "place", validate=["false"]))
+    assert other.read_text() == "precious"
+    bring(motd(tmp_path / "place", validate=["true"]))
+    assert other.read_text() == "precious"
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a view of the file system of its own takes root")
+def test_a_directory_that_is_too_large_is_not_copied_to_judge_one_file(tmp_path: Path) -> None:
+    with open(tmp_path / "film", "wb") as film:
+        film.truncate(65 << 20)
+        os.posix_fallocate(film.fileno(), 0, 65 << 20)
+    with pytest.raises(Refused, match=r"true was not asked, .* at most 64 MiB: cp: .*film"):
+        bring(motd(tmp_path, validate=["true"]))
+    assert os.listdir(tmp_path) == ["film"]
+
+
+def test_where_nobody_may_have_a_view_of_his_own_the_validator_is_not_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "unshare: unshare failed: Operation not permitted"
+    monkeypatch.setattr(file, "run", lambda argv: Done(argv, 1, "", words))
+    with pytest.raises(Refused, match=f"true was not asked, .*{words}"):
+        bring(motd(tmp_path, validate=["true"]))
+
+
+@pytest.mark.parametrize("words", [["nobody-here"], ["nobody-here", "{}"]])
+def test_a_validator_that_is_not_there_is_named(tmp_path: Path, words: list[str]) -> None:
+    with pytest.raises(Refused, match="there is no program nobody-here"):
+        bring(motd(tmp_path, validate=words))
 
 
 def test_what_a_validator_says_of_a_secret_is_not_told(tmp_path: Path) -> None:
