@@ -62,20 +62,28 @@ class Keeper:
         replaced = was["kind"] == "file" and was["sha"] != made.get("sha")
         if replaced and self._bytes + was["size"] <= self._most:
             self._count += 1
-            self._bytes += was["size"]
             copy = f"kept-{self._count}"
-            _link(place, name, f"{self._folder}/{copy}")
-            private.sync(self._folder)
-        self._notes.write(
-            "kept",
-            key=self._key,
-            path=path,
-            was=was,
-            made=made,
-            copy=copy,
-            secret=secret,
-            notify=list(self._notify),
-        )
+        to = f"{self._folder}/{copy}"
+        try:
+            if copy:
+                _link(place, name, to)
+                private.sync(self._folder)
+            self._notes.write(
+                "kept",
+                key=self._key,
+                path=path,
+                was=was,
+                made=made,
+                copy=copy,
+                secret=secret,
+                notify=list(self._notify),
+            )
+        except OSError:
+            # It stays what it is, and must not stay with two names (see `keep`).
+            if copy and os.path.exists(to):
+                os.unlink(to)
+            raise
+        self._bytes += was["size"] if copy else 0
 
 
 _keeper: Keeper | None = None

@@ -64,6 +64,8 @@ def test_what_cannot_be_kept_is_not_replaced(
         monkeypatch.setattr(Journal, "write", no_space)
         file.put(str(path), b"new\n")
     assert path.read_text() == "old\n"
+    assert path.stat().st_nlink == 1
+    assert not (runs / "r1" / "kept-1").exists()
 
 
 def test_where_there_are_no_links_it_is_copied(
