@@ -49,7 +49,8 @@ def waiting(folder: str) -> list[Handler]:
     except OSError:
         return []
     for name in names:
-        with open(f"{folder}/{name}") as file:
+        # A look need not wait for the run that clears them.
+        with contextlib.suppress(FileNotFoundError), open(f"{folder}/{name}") as file:
             found.append(json.load(file))
     return found
 

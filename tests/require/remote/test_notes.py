@@ -179,6 +179,15 @@ def test_markers_of_a_host_that_has_none_are_none(tmp_path: Path) -> None:
     assert pending.waiting(str(tmp_path / "nowhere")) == []
 
 
+def test_a_marker_that_is_cleared_while_somebody_looks_is_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = private.folder(str(tmp_path / "pending"))
+    pending.mark(folder, RESTART, "r1")
+    monkeypatch.setattr(os, "listdir", lambda folder: ["systemd.restarted:gone.service"])
+    assert pending.waiting(folder) == []
+
+
 def test_a_marker_is_plain_json(runs: str) -> None:
     pending.mark(runs, RESTART, "r1")
     (name,) = os.listdir(runs)
