@@ -158,7 +158,12 @@ def _age(runs: str) -> Callable[[str], float]:
 
 def _forget(runs: str, run: str) -> None:
     """Remove the oldest journals beyond `KEEP`, and what those runs kept."""
+    age = _age(runs)
     old = [each for each in by_age(runs) if each != run]
+    for back, each in enumerate(reversed(old), 1):
+        # The clock was ahead then, and the runs since would pass for the oldest.
+        if age(each) > age(run):
+            os.utime(f"{runs}/{each}/journal.jsonl", (age(run) - back / 1000,) * 2)
     for each in old[: max(0, len(old) + 1 - KEEP)]:
         for name in os.listdir(f"{runs}/{each}"):
             os.unlink(f"{runs}/{each}/{name}")

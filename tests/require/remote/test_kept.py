@@ -135,6 +135,21 @@ def test_what_was_kept_goes_with_its_journal(runs: Path, tmp_path: Path) -> None
     assert not (runs / "first").exists()
 
 
+def test_what_the_last_run_kept_is_there_for_the_next_though_the_clock_went_back(
+    runs: Path, tmp_path: Path
+) -> None:
+    for number in range(KEEP):
+        Journal(str(runs), f"r{number}")
+        os.utime(runs / f"r{number}" / "journal.jsonl", (4e9 + number, 4e9 + number))
+    with step(runs, "since"):
+        file.put(str(written(tmp_path / "conf", "old\n")), b"new\n")
+    with step(runs, "undo"):
+        assert (runs / "since" / "kept-1").read_text() == "old\n"
+    left = {each.name for each in runs.iterdir()}
+    assert {"r0", "r1"}.isdisjoint(left)
+    assert {"r2", f"r{KEEP - 1}", "since", "undo"} <= left
+
+
 def test_outside_of_a_step_nothing_is_kept(runs: Path, tmp_path: Path) -> None:
     with step(runs, "r1"):
         pass
