@@ -308,6 +308,8 @@ class Session:
             elif each.step and not again:
                 disturbed.append(each)
                 self.ledger.planned(each)
+            elif again and each.blocked:
+                self.ledger.planned(each)  # for all that is known, it was so from the beginning
             else:
                 was = "as declared" if status == "ok" else "applied"
                 self.ledger.set(key, "failed", f"it was {was}, and now: {says(each)}")

@@ -85,6 +85,15 @@ def test_a_run_that_was_cut_short_says_how_far_it_came(host: Host) -> None:
     assert f"the run {run} was cut short on the host, at command:power cut" in result.errors[0]
 
 
+def test_what_its_converge_could_not_touch_is_told_as_by_that(host: Host) -> None:
+    (host.root / "file 0").mkdir()
+    with host.files(2) as catalog:
+        pass
+    result = host.converge(catalog)
+    assert statuses(result) == {"file 0": "unknown", "file 1": "changed"}
+    assert told(host.resume(catalog)) == told(result)
+
+
 def test_what_was_undone_by_hand_since_is_found(host: Host) -> None:
     with host.files(2) as catalog:
         pass
