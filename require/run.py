@@ -195,7 +195,9 @@ class Session:
     def _apply(
         self, planned: Sequence[Planned], steps: frozenset[str], again: bool = False
     ) -> None:
-        mends, self.run = self.run, self.run_id()
+        # Handlers alone are the end of the run that left them: undone, both are one.
+        left = self.last_run.run if self.last_run and not steps else ""
+        mends, self.run = self.run or left, self.run_id()
         request = apply_request(self.catalog, planned, steps) | {
             "run": self.run,
             "mends": mends,

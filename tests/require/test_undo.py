@@ -171,6 +171,31 @@ def test_what_its_steps_notified_runs_again(host: Host) -> None:
     assert list((host.state / "pending").iterdir()) == []
 
 
+def test_a_run_whose_handler_another_run_caught_up_on_is_undone(host: Host) -> None:
+    handler = require.command.handler("reload", f"test -e '{host.path('ready')}'")
+    with require.declare() as catalog:
+        require.file.file(host.path("conf"), content="", owner=None, notify=[handler])
+    assert host.converge(catalog).failed
+    assert host.converge(catalog).failed
+    (host.root / "ready").touch()
+    assert not host.converge(catalog).failed
+    assert statuses(host.undo()) == {"conf": "changed"}
+    assert not (host.root / "conf").exists()
+
+
+def test_when_its_handler_fails_the_files_are_back_and_the_next_run_tries_again(host: Host) -> None:
+    handler = require.command.handler("reload", f"test ! -e '{host.path('broken')}'")
+    with require.declare() as catalog:
+        require.file.file(host.path("conf"), content="", owner=None, notify=[handler])
+    host.converge(catalog)
+    (host.root / "broken").touch()
+    undone = host.undo()
+    assert (statuses(undone), len(undone.errors)) == ({"conf": "changed"}, 1)
+    assert not (host.root / "conf").exists()
+    (host.root / "broken").unlink()
+    assert [each.status for each in host.converge(catalog).handlers] == ["changed"]
+
+
 def test_a_file_that_is_no_longer_what_the_run_made_is_left(host: Host) -> None:
     host.converge(three(host))
     (host.root / "hosts").write_text("theirs\n")
