@@ -242,7 +242,8 @@ def _keep(spec: dict[str, Any], place: int, name: str, made: dict[str, Any]) -> 
     made = made if "kind" in made else was | made
     # A link on the way may be put back too, and would then lead somewhere else.
     path = os.path.join(os.path.realpath(os.path.dirname(spec["path"])), name)
-    kept.keep(place, name, path, was, made, spec.get("secret", False))
+    # Of what is only removed nobody said that it may be shown.
+    kept.keep(place, name, path, was, made, spec.get("secret", True))
 
 
 def _declared(spec: dict[str, Any]) -> dict[str, Any]:

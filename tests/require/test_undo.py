@@ -295,6 +295,20 @@ def test_a_secret_is_put_back_and_shown_to_nobody(host: Host) -> None:
     assert shown.changes
 
 
+@pytest.mark.parametrize(
+    "wish", [require.file.absent, lambda path: require.file.link(path, "elsewhere")]
+)
+def test_what_was_removed_unseen_comes_back_unseen(host: Host, wish: Any) -> None:
+    (host.root / "key").write_text("pa55word\n")
+    with require.declare() as catalog:
+        wish(host.path("key"))
+    host.converge(catalog)
+    shown, undone = host.undo(check=True), host.undo()
+    assert shown.changes
+    assert "pa55word" not in f"{shown!r} {undone!r}"
+    assert host.read("key") == "pa55word\n"
+
+
 def test_the_attributes_come_back(host: Host) -> None:
     path = host.root / "tool"
     path.write_text("x")
