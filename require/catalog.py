@@ -141,7 +141,8 @@ class Catalog:
             for need in needs[key]:
                 place(need)
             for before, notifying in early:
-                for each in notifying if key.startswith(before) else ():
+                left = (each for each in notifying if each not in order)
+                for each in left if key.startswith(before) else ():
                     ahead = _all_needs(each, needs) - order.keys()
                     if ahead.isdisjoint(path) and not any(self[one].wide for one in ahead):
                         place(each)

@@ -9,6 +9,7 @@ import pytest
 
 import require
 from require import DeclarationError
+from require import catalog as catalog_module
 
 
 def test_what_is_declared_keeps_its_order_role_and_place() -> None:
@@ -121,6 +122,22 @@ def test_systemd_reads_all_unit_files_at_once() -> None:
         c = require.systemd.service("c")
     # The command may have been declared there for a reason, so what needs it waits; no other does.
     assert list(catalog.ordered()) == [motd, first, folder, second, a, made, late, c]
+
+
+def test_the_order_of_many_units_is_found_with_one_question_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    all_needs = catalog_module._all_needs
+    monkeypatch.setattr(
+        catalog_module, "_all_needs", lambda key, needs: asked.append(key) or all_needs(key, needs)
+    )
+    with require.declare() as catalog:
+        for number in range(30):
+            require.systemd.unit(f"u{number}", content="[Service]\nExecStart=/bin/true\n")
+            require.systemd.service(f"u{number}")
+    catalog.ordered()
+    assert len(asked) < 60
 
 
 def test_a_unit_file_that_needs_a_service_is_no_circle() -> None:
