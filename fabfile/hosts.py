@@ -201,19 +201,16 @@ def unqueue(
     c: Context, target: str, limit: str = "", inventory: str = "", json: bool = False
 ) -> None:
     """Forget what waits at the hangar for aircraft out of reach."""
+    from fleet.away import queue_at
     from fleet.away import unqueue as forget
-    from fleet.configuration import build
-    from fleet.queue import Queue
     from fleet.session import finish, session
     from fleet.status import ask, hangar_of
     from fleet.sync import aircraft_of
-    from require.run import operator_name
 
     with session(inventory, target, limit) as fleet:
         hosts = aircraft_of(fleet.hosts)
         hangar = fleet.connections.to(hangar_of(fleet.inventory))
-        queue = Queue(hangar, lambda: build(fleet.inventory), operator_name())
-        outcomes = forget(ask(hangar), hosts, queue)
+        outcomes = forget(ask(hangar), hosts, queue_at(hangar, fleet.inventory))
         reporter = fleet.reporter("unqueue", json)
         for outcome in outcomes:
             reporter.progress(outcome.host, "")

@@ -13,6 +13,7 @@ from fleet.errors import Exit, FleetError
 from fleet.inventory import Host, Inventory
 from fleet.queue import Queue
 from fleet.report import Outcome
+from fleet.ssh import Connection
 from fleet.status import ask
 from require.run import operator_name
 
@@ -85,6 +86,11 @@ class Away:
             self._queue.drop(had)
 
 
+def queue_at(hangar: Connection, inventory: Inventory) -> Queue:
+    """Returns the hangar's queue, in the name of whoever we are."""
+    return Queue(hangar, lambda: configuration.build(inventory), operator_name())
+
+
 def unqueue(
     rows: Sequence[Mapping[str, Any]], hosts: Sequence[Host], queue: Queue
 ) -> list[Outcome]:
@@ -142,6 +148,6 @@ def away(
         rows = [row for row in ask(connection) if row["host"] in meant]
     except FleetError:
         rows = []
-    queue = Queue(connection, lambda: configuration.build(inventory), operator_name())
+    queue = queue_at(connection, inventory)
     named = heard.named(inventory, f"{target},{limit}")
     return Away(inventory, rows, named, None if why_not else queue, why_not)
