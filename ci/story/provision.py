@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -71,14 +70,14 @@ def first_contact(world: World) -> str:
 
 def converge(world: World) -> str:
     """Applies all roles to all hosts."""
-    outcomes = _json_lines(world.fab("converge", "--target", "all", "--json"))
+    outcomes = world.fab_json("converge", "--target", "all")
     changed = sum(len(each["changes"]) for each in outcomes)
     return f"{changed} changes on {len(outcomes)} hosts"
 
 
 def second_look(world: World) -> str:
     """Looks again: there must be nothing to change, and one probe trip must be enough to know."""
-    outcomes = _json_lines(world.fab("converge", "--target", "all", "--check", "--json"))
+    outcomes = world.fab_json("converge", "--target", "all", "--check")
     if len(outcomes) != len(world.aircraft) + 1:
         raise NotSo(f"expected a word on every host, found {outcomes}")
     for each in outcomes:
@@ -103,12 +102,12 @@ def unplug(world: World) -> str:
 
 def deploy_hangar(world: World) -> str:
     """Builds and ships the hangar's app from this revision."""
-    return _moved(world.fab("deploy-hangar", "--target", "hangar", "--json"))
+    return _moved(world.fab_json("deploy-hangar", "--target", "hangar"))
 
 
 def deploy(world: World) -> str:
     """Builds and ships the onboard app and the portal from this revision."""
-    return _moved(world.fab("deploy", "--target", "all", "--json"))
+    return _moved(world.fab_json("deploy", "--target", "all"))
 
 
 def healthy(world: World) -> str:
@@ -128,12 +127,8 @@ def healthy(world: World) -> str:
     return f"revision {revisions.pop()[:12]} everywhere"
 
 
-def _json_lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-def _moved(text: str) -> str:
-    releases = [each for line in _json_lines(text) for each in line["releases"]]
+def _moved(said: list[dict[str, Any]]) -> str:
+    releases = [each for one in said for each in one["releases"]]
     moved = sum(each["bytes"] for each in releases)
     kinds = " and ".join(sorted({each["kind"] for each in releases}))
     revisions = ", ".join(sorted({each["version"].partition("-")[2] for each in releases}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from ci.story.teller import eventually
@@ -16,11 +14,7 @@ HEARD_S = 90
 
 
 def waits(world: World, name: str) -> object:
-    (row,) = [
-        each
-        for each in map(json.loads, world.fab("status", "--json").splitlines())
-        if each["name"] == name
-    ]
+    (row,) = [each for each in world.fab_json("status") if each["name"] == name]
     return row["wanted"]
 
 
@@ -30,8 +24,8 @@ def test_what_was_queued_is_applied_at_the_next_heartbeat(world: World) -> None:
     world.ssh(name, f"echo '# by hand' | sudo tee -a {ALTERED} && sync")
     world.lab.power(name, on=False)
     try:
-        lines = world.fab("converge", "--target", "all", "--json", expect=3)
-        outcomes = {each["host"]: each for each in map(json.loads, lines.splitlines())}
+        said = world.fab_json("converge", "--target", "all", expect=3)
+        outcomes = {each["host"]: each for each in said}
         assert outcomes[name]["status"] == "off-line"
         assert "is applied at its next heartbeat" in outcomes[name]["detail"]
         assert outcomes["hangar"]["status"] == "no change"

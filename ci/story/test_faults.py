@@ -67,8 +67,8 @@ def test_a_host_key_that_changed_is_refused_and_says_what_to_do(
 def test_an_off_line_host_is_not_a_failed_one(world: World) -> None:
     name = world.aircraft[1]
     with link_down(world, name):
-        lines = world.fab("converge", "--target", "all", "--check", "--json", expect=3)
-    outcomes = {each["host"]: each for each in map(json.loads, lines.splitlines())}
+        said = world.fab_json("converge", "--target", "all", "--check", expect=3)
+    outcomes = {each["host"]: each for each in said}
     assert outcomes[name]["status"] == "off-line"
     assert outcomes[world.aircraft[0]]["status"] == "no change"
 

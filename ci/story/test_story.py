@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 import pytest
@@ -19,8 +18,8 @@ def test_the_whole_story_holds_and_every_host_runs(world: World) -> None:
 
 @pytest.mark.parametrize("flags", [["--check"], []], ids=["looking", "applying"])
 def test_another_converge_changes_nothing_in_one_probe_trip(world: World, flags: list[str]) -> None:
-    lines = world.fab("converge", "--target", "all", *flags, "--json").splitlines()
-    outcomes = {each["host"]: each for each in map(json.loads, lines)}
+    said = world.fab_json("converge", "--target", "all", *flags)
+    outcomes = {each["host"]: each for each in said}
     assert set(outcomes) == {"hangar", *world.aircraft}
     for name, outcome in outcomes.items():
         assert (outcome["changes"], outcome["engine_trips"]) == ([], 1), name

@@ -82,6 +82,11 @@ class World:
             )
         return done.stdout
 
+    def fab_json(self, *args: str, expect: int = 0) -> list[dict[str, Any]]:
+        """Runs `./fab ARGS --json` as a program would, and returns the objects that it printed."""
+        lines = self.fab(*args, "--json", expect=expect).splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
     def fab_anyhow(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Runs `./fab ARGS` however it ends, and keeps what it printed in the story's log."""
         done = subprocess.run(
