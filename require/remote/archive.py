@@ -111,15 +111,9 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         Refused: something else is in the way; parent, owner or archive are missing; the archive is
             another than declared, damaged, or holds what may not be unpacked. Nothing is changed.
     """
-    parent, name = os.path.split(spec["path"])
     if state["kind"] in ("directory", "other"):
         raise Refused("what is there was not unpacked by us: move it")
-    try:
-        place = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Refused(
-            f"there is no directory {parent}: declare require.file.directory({parent!r})"
-        ) from None
+    place, name = file.place_of(spec["path"])
     try:
         _clear(place, state["left"])
         former = _hold(spec["path"]) if state["kind"] == "unpacked" else ""

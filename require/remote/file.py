@@ -88,13 +88,7 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         Refused: parent, owner or group are missing, something is in the way, the new content was
             not accepted, or the path changed while it was written.
     """
-    parent, name = os.path.split(spec["path"])
-    try:
-        place = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Refused(
-            f"there is no directory {parent}: declare require.file.directory({parent!r})"
-        ) from None
+    place, name = place_of(spec["path"])
     try:
         {"file": _file, "directory": _directory, "link": _link, "absent": _absent}[spec["kind"]](
             spec, state, place, name
@@ -102,6 +96,21 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
         os.fsync(place)
     finally:
         os.close(place)
+
+
+def place_of(path: str) -> tuple[int, str]:
+    """Open the directory that a path is in, and return it with the path's last name.
+
+    Raises:
+        Refused: there is no such directory.
+    """
+    parent, name = os.path.split(path)
+    try:
+        return os.open(parent, os.O_RDONLY | os.O_DIRECTORY), name
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refused(
+            f"there is no directory {parent}: declare require.file.directory({parent!r})"
+        ) from None
 
 
 def put(
