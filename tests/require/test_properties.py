@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ starts = st.tuples(*(st.sampled_from(sorted(STARTS)) for _ in NAMES))
 wishes = st.tuples(*(st.sampled_from(sorted(WISHES)) for _ in NAMES))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(starts, wishes)
 def test_the_plan_is_what_is_done_and_a_second_time_nothing_is(

@@ -43,6 +43,7 @@ def here() -> Iterator[Here]:
     signal.alarm(0)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=10,
     deadline=None,
@@ -76,6 +77,7 @@ class PowerCut(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_wherever_the_power_goes_undo_restores_the_start(
     host: Host, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from require.remote import postgres, psql
 from require.remote.shell import Failed, Refused
 from require.resource import Change, NoChange, Plan, Resource, Unknown
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 class Server(Protocol):

@@ -20,7 +20,7 @@ from require.remote.shell import Failed, Refused
 from require.resource import Change, NoChange, Plan, Resource, Unknown
 from tests.conftest import PostgresServer, _binaries, _fast_folder
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 PEER = "local all postgres peer"
 
 
