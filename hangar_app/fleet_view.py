@@ -110,7 +110,7 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         name=seen.name,
         tower=seen.tower,
         airline=seen.airline,
-        standing=_standing(seen_s, sum(behind.values()) + missing["files"], body, seen.work),
+        standing=_standing(seen_s, sum(behind.values()) + missing["files"], seen),
         seen_s_ago=seen_s,
         phase=str(body.get("phase") or "unknown"),
         flight=str(body.get("flight") or ""),
@@ -129,18 +129,17 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
     )
 
 
-def _standing(
-    seen_s: int | None, lacking: int, body: Mapping[str, Any], work: Sequence[WorkSeen]
-) -> Standing:
+def _standing(seen_s: int | None, lacking: int, seen: Observed) -> Standing:
+    work, wanted = seen.work, seen.wanted
     if seen_s is None:
         return "new"
     if seen_s > SILENT_AFTER_S:
         return "silent"
-    if body.get("syncing") or any(one.state in ("queued", "running") for one in work):
+    if seen.body.get("syncing") or any(one.state in ("queued", "running") for one in work):
         return "working"
-    if lacking and work and work[0].state == "failed":
+    if (lacking and work and work[0].state == "failed") or (wanted and wanted.failed):
         return "failed"
-    return "behind" if lacking else "even"
+    return "behind" if lacking or wanted else "even"
 
 
 def _position(told: Mapping[str, Any] | None) -> dict[str, float] | None:

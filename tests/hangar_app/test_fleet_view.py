@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hangar_app.fleet_view import Observed, WorkSeen, behind_down, behind_up, row
+from hangar_app.wanted import WantedSeen
 from sync.state import Head
 
 
@@ -38,6 +40,10 @@ def doing(state: str) -> WorkSeen:
     return WorkSeen("dispatch", state, "no route" if state == "failed" else "", 3, "")
 
 
+def waits(failed: int) -> WantedSeen:
+    return WantedSeen("4bb5594", "d1", "ops@desk", 60, failed, "no disk" if failed else "")
+
+
 def test_an_aircraft_that_has_everything_is_even() -> None:
     line = row(observed(), HEADS, NOW)
     assert line.standing == "even"
@@ -62,6 +68,9 @@ LACKS_TWO = {"down": {"cat": {"epoch": "e1", "seq": 5}, "usr": {"epoch": "e1", "
         (observed(doing("failed"), **LACKS_TWO), "failed"),
         (observed(doing("failed")), "even"),
         (observed(doing("running"), seen_s=31), "silent"),
+        (replace(observed(), wanted=waits(0)), "behind"),
+        (replace(observed(), wanted=waits(1)), "failed"),
+        (replace(observed(seen_s=31), wanted=waits(1)), "silent"),
     ],
 )
 def test_standing(seen: Observed, standing: str) -> None:
