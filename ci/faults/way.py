@@ -59,7 +59,7 @@ class Way:
         """Resets all that goes this way, at both ends, and lets nothing in any more."""
         with self._lock:
             self.is_cut = True
-            _reset(*self._open, self._server)
+            _reset(self._server, *self._open)  # who is cut off must not find it open
 
     def drop(self) -> None:
         """Resets all that goes this way now, at both ends; what comes after it is let in."""
