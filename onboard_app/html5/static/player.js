@@ -52,8 +52,12 @@ async function attach() {
       trouble();
     }
   });
+  // Whoever pressed play before the library was here is not made to press it again: taking the
+  // element over stops it.
+  const pressed = !video.paused;
   hls.loadSource(stream);
   hls.attachMedia(video);
+  if (pressed) video.play().catch(() => {}); // stopped again meanwhile: its button is there
 }
 
 function remember() {
