@@ -39,7 +39,7 @@ class Away:
     ) -> None:
         self._variables = {name: each.vars for name, each in contexts(inventory).items()}
         self._aircraft = {host.name for host in inventory.in_group("aircraft")}
-        self._waiting = {str(row["host"]): row["wanted"] for row in rows if row.get("wanted")}
+        self._waiting = _waiting(rows)
         self._queue, self._why_not = queue, why_not
         silent = self.put(heard.silent(rows, named))
         self._silent = {each.host: each for each in silent}
@@ -86,6 +86,11 @@ class Away:
             self._queue.drop(had)
 
 
+def _waiting(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What waits for whom, of what the hangar knows of its aircraft."""
+    return {str(row["host"]): row["wanted"] for row in rows if row.get("wanted")}
+
+
 def queue_at(hangar: Connection, inventory: Inventory) -> Queue:
     """Returns the hangar's queue, in the name of whoever we are."""
     return Queue(hangar, lambda: configuration.build(inventory), operator_name())
@@ -104,7 +109,7 @@ def unqueue(
     Raises:
         FleetError: the hangar did not.
     """
-    waiting = {str(row["host"]): row["wanted"] for row in rows if row.get("wanted")}
+    waiting = _waiting(rows)
     had = {host.name: waiting[host.name] for host in hosts if host.name in waiting}
     if had:
         queue.drop({name: one["digest"] for name, one in had.items()})

@@ -40,14 +40,14 @@ class Revision:
         Raises:
             FleetError: the commit has none at one of the paths.
         """
-        listed = _git(self.top, "ls-tree", "-z", "--name-only", self.sha, "--", *paths)
+        listed = git(self.top, "ls-tree", "-z", "--name-only", self.sha, "--", *paths)
         missing = set(paths) - {name.decode() for name in listed.stdout.split(b"\0")}
         if missing:
             raise FleetError(
                 f"revision {self.sha[:12]} has no {', '.join(sorted(missing))}",
                 "build a revision that has what this artifact is made of",
             )
-        archive = _git(self.top, "archive", "--format=tar", self.sha, "--", *paths)
+        archive = git(self.top, "archive", "--format=tar", self.sha, "--", *paths)
         if archive.returncode:
             raise FleetError(f"git archive {self.sha[:12]}: {_said(archive)}")
         unpack(archive.stdout, into, f"revision {self.sha[:12]}")
@@ -95,7 +95,7 @@ def resolve(top: Path, name: str = "HEAD") -> Revision:
         '20260101120000-0123456789ab'
     """
     question = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
-    found = _git(top, *question)
+    found = git(top, *question)
     if found.returncode:
         reason = f": {_said(found)}" if found.stderr else ""
         raise UsageError(
@@ -103,11 +103,16 @@ def resolve(top: Path, name: str = "HEAD") -> Revision:
             "a branch, a tag or a commit that git log shows here; fetch it first if it is elsewhere",
         )
     sha = found.stdout.decode().strip()
-    shown = _git(top, "show", "--no-patch", "--format=%ct", sha)
+    shown = git(top, "show", "--no-patch", "--format=%ct", sha)
     return Revision(top, sha, int(shown.stdout))
 
 
-def _git(top: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def git(top: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a folder and return how it ended, whatever its exit code.
+
+    Raises:
+        FleetError: there is no git, or it took too long.
+    """
     try:
         with deadline(f"git {arguments[0]} in {top}"):
             return subprocess.run(

@@ -6,15 +6,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.build_deadline import deadline
-from fleet.build_revision import resolve
+from fleet.build_revision import git, resolve
 from fleet.errors import FleetError
 from fleet.inventory import TOP, Inventory
 
@@ -66,7 +64,7 @@ def build(inventory: Inventory, top: Path = TOP) -> Configuration:
     _committed(top, PARTS)
     beside = inventory.path.parent
     kept = [inventory.path, *(path for part in BESIDE for path in sorted(beside.glob(part)))]
-    if _git(beside, "check-ignore", "--quiet", inventory.path.name).returncode:
+    if git(beside, "check-ignore", "--quiet", inventory.path.name).returncode:
         _committed(beside, [inventory.path.name, *BESIDE], "--ignored")
     with tempfile.TemporaryDirectory(prefix="turnaround-configuration-") as work:
         tree = Path(work)
@@ -80,7 +78,7 @@ def build(inventory: Inventory, top: Path = TOP) -> Configuration:
 
 
 def _committed(folder: Path, paths: Sequence[str], *flags: str) -> None:
-    status = _git(folder, "status", "--porcelain", "--untracked-files=all", *flags, "--", *paths)
+    status = git(folder, "status", "--porcelain", "--untracked-files=all", *flags, "--", *paths)
     if status.returncode:
         raise Uncommitted(
             f"{folder}: expected a checkout of git, found none",
@@ -92,13 +90,6 @@ def _committed(folder: Path, paths: Sequence[str], *flags: str) -> None:
         raise Uncommitted(
             f"changed since the last commit: {', '.join(changed[:3])}{more}",
             "only what is committed can wait for a host: commit, then run the command again",
-        )
-
-
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    with deadline(f"git {arguments[0]} in {folder}"):
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, check=False, timeout=60
         )
 
 
