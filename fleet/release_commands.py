@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from fleet import release
+from fleet.aboard.manifest import MAPS, is_kind
 from fleet.artifact import Artifact
 from fleet.build import KINDS
 from fleet.errors import Exit, UsageError
@@ -82,8 +83,9 @@ def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) 
     Raises:
         UsageError: there is no such kind.
     """
-    if kind and kind not in KINDS:
-        raise UsageError(f"no such kind of release: {kind}", f"one of {', '.join(KINDS)}")
+    if kind and kind not in KINDS and not (kind.startswith(MAPS) and is_kind(kind)):
+        known = ", ".join((*KINDS, f"{MAPS}NAME"))
+        raise UsageError(f"no such kind of release: {kind}", f"one of {known}")
 
     def work(host: Host, say: Callable[[str], None]) -> Outcome:
         link = links.to(host)
@@ -113,25 +115,26 @@ def show(hosts: Sequence[Host], links: Links, reporter: Reporter) -> list[Outcom
 
     def work(host: Host, say: Callable[[str], None]) -> Outcome:
         found = release.releases(links.to(host))
+        width = max((len(one.kind) for one in found), default=0)
         return Outcome(
             host.name,
             status="listed",
             detail=release.counted(len(found), "release")
             + ("" if any(one.current for one in found) else ", none is current"),
-            lines=tuple(_line(one) for one in found),
+            lines=tuple(_line(one, width) for one in found),
             data={"releases": [asdict(one) for one in found]},
         )
 
     return on_each(hosts, work, reporter, after=links.hang_up)
 
 
-def _line(one: Release) -> str:
+def _line(one: Release, width: int) -> str:
     mark = "*" if one.current else " "
     size = f"{one.bytes / 1e6:.1f} MB" if one.bytes else "gone"
     reason = f"  {one.reason.splitlines()[0][:200]}" if one.reason else ""
     stage = one.stage.replace("_", " ")
     at = one.at[:16].replace("T", " ")
-    return f"{mark} {one.kind:<7} {one.version}  {stage:<11}  {at}  {size:>8}{reason}"
+    return f"{mark} {one.kind:<{width}} {one.version}  {stage:<11}  {at}  {size:>8}{reason}"
 
 
 def told(host: str, ended: Sequence[release.Outcome]) -> Outcome:

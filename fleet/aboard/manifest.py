@@ -19,12 +19,15 @@ TOTAL_LIMIT = 8 << 30
 NAME = "manifest.json"
 """The manifest's own file name, in a build's folder and in a release."""
 
+MAPS = "maps-"
+"""What the kind of a bundle of maps begins with; its name follows."""
+
 # What a host makes in a release itself. Files are laid down as links into the store, so that writing
 # to one in such a place would change the store's.
 _MADE_HERE = (NAME, f".{NAME}.tmp")
 _MADE_FOR_PYTHON = ("bin", "lib", "pyvenv.cfg")
 
-_KIND = re.compile(r"[a-z][a-z0-9]{0,31}")
+_KIND = re.compile(rf"(?:{MAPS})?[a-z][a-z0-9]{{0,25}}")
 _VERSION = re.compile(r"\d{14}-[0-9a-f]{12}")
 _REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -54,7 +57,7 @@ class Manifest:
     """What an artifact consists of; see `parse` for what is checked.
 
     Args:
-        kind: which `current/<kind>` it becomes: onboard, hangar, html5.
+        kind: which `current/<kind>` it becomes: onboard, hangar, html5, maps-<name>.
         version: commit time and revision, `YYYYMMDDHHMMSS-<12 hex>`, UTC.
         revision: the full git revision it was built from; /health must name it.
         python: the minor version its wheels were chosen for ("3.13"), or None where no Python is in
@@ -240,6 +243,16 @@ class _Reader:
         if not isinstance(path, str) or not re.fullmatch(r"/[A-Za-z0-9/_.-]*", path):
             raise self._error("health.path", "an absolute path", path)
         return Health(socket, path)
+
+
+def is_kind(text: str) -> bool:
+    """Whether a text can be a kind of release.
+
+    Example:
+        >>> is_kind("onboard"), is_kind("maps-iberia"), is_kind("../etc")
+        (True, True, False)
+    """
+    return bool(_KIND.fullmatch(text))
 
 
 def is_inside(path: str) -> bool:

@@ -18,7 +18,7 @@ from typing import BinaryIO, TextIO
 
 from . import lifecycle
 from .errors import FAILED, USAGE, AboardError, ManifestError
-from .manifest import MANIFEST_LIMIT
+from .manifest import MANIFEST_LIMIT, is_kind
 from .steps import Step
 from .world import World
 
@@ -111,6 +111,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"aboard: {message}\n")
 
 
+def _kind(text: str) -> str:
+    if not is_kind(text):
+        raise argparse.ArgumentTypeError(f"no kind of release: {text!r}")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="aboard", description="Releases on this host: take in, switch, return.")
     parser.add_argument("--root", default="/", help="where the host's tree is (for tests)")
@@ -118,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     orders.add_parser("offer", help="manifest on standard input: which of its files are missing")
     orders.add_parser("accept", help="artifact on standard input: make it current, or return")
     back = orders.add_parser("rollback", help="go back to the good release before")
-    back.add_argument("kind", choices=["onboard", "html5", "hangar"])
+    back.add_argument("kind", type=_kind)
     orders.add_parser("recover", help="return from trials that ran out (at boot)")
     orders.add_parser("list", help="what is on this host")
     return parser

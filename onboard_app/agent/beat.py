@@ -18,7 +18,6 @@ from common.settings import Settings
 from onboard_app.avionics.store import Store, read_state
 from sync import state
 
-KINDS = ("onboard", "html5")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger(__name__)
@@ -67,12 +66,11 @@ def releases(settings: Settings) -> dict[str, dict[str, str]]:
     """Which release of each kind is current, and how far it is trusted, as far as can be read."""
     found = {}
     records = _json(settings.state_dir / "aboard" / "state.json").get("kinds", {})
-    for kind in KINDS:
-        current = settings.current_dir / kind
+    for current in sorted(settings.current_dir.glob("[!.]*")):
         if current.is_dir():
             version = current.resolve().name
-            record = records.get(kind, {}).get(version, {})
-            found[kind] = {"version": version, "state": str(record.get("stage", "unknown"))}
+            record = records.get(current.name, {}).get(version, {})
+            found[current.name] = {"version": version, "state": str(record.get("stage", "unknown"))}
     return found
 
 

@@ -72,7 +72,7 @@ def test_an_artifact_is_taken_in_step_by_step(placed: Path, by_name: bool) -> No
         (["accept"], b"garbage that is long enough", 65, "the stream starts with"),
         (["accept"], PAGES.frames()[:-10], 4, "the stream was cut"),
         (["rollback", "html5"], b"", 4, "no good release of html5"),
-        (["rollback", "other"], b"", 64, "invalid choice"),
+        (["rollback", "../etc"], b"", 64, "no kind of release"),
         (["explode"], b"", 64, "invalid choice"),
         ([], b"", 64, "required"),
     ],

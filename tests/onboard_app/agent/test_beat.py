@@ -75,7 +75,11 @@ def test_a_broken_database_is_no_reason_to_be_silent(make, tmp_path, caplog):
 
 def test_releases_are_named_with_how_far_they_are_trusted(new_settings):
     settings = new_settings()
-    for kind, version in (("onboard", "20261123-aaa"), ("html5", "20261123-bbb")):
+    for kind, version in (
+        ("onboard", "20261123-aaa"),
+        ("html5", "20261123-bbb"),
+        ("maps-iberia", "20261123-ccc"),
+    ):
         release = settings.state_dir / "releases" / kind / version
         release.mkdir(parents=True)
         settings.current_dir.mkdir(exist_ok=True)
@@ -88,6 +92,7 @@ def test_releases_are_named_with_how_far_they_are_trusted(new_settings):
     assert beat.releases(settings) == {
         "onboard": {"version": "20261123-aaa", "state": "trial"},
         "html5": {"version": "20261123-bbb", "state": "unknown"},
+        "maps-iberia": {"version": "20261123-ccc", "state": "unknown"},
     }
 
 
