@@ -16,6 +16,7 @@ from common.clock import utc_now
 from common.database import engine_for
 from common.logging import configure
 from common.settings import Settings, SettingsError
+from common.watchdog import Watchdog
 from onboard_app.agent import beat
 from onboard_app.agent.hangar import Hangar
 from onboard_app.agent.loop import Agent
@@ -27,6 +28,8 @@ from sync import ack, session
 log = logging.getLogger("onboard_app.agent")
 
 WRONG_USAGE = 64
+# A beat waits for the database and for a slow link; a synchronisation has a thread of its own.
+ALIVE_WITHIN_S = 180.0
 
 
 def serve(settings: Settings) -> int:
@@ -49,7 +52,7 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     log.info("%s beats to %s", settings.node, settings.hangar_url)
-    agent.run(wake, stop)
+    agent.run(wake, stop, Watchdog(ALIVE_WITHIN_S).feed)
     return 0
 
 

@@ -13,6 +13,7 @@ from onboard_app.agent.hangar import Reply, Unheard
 from onboard_app.agent.pace import Hold, wait_s
 
 FIRST_INTERVAL_S = 5.0
+SIGN_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,17 @@ class Agent:
             log.info("synchronising, due: %s", ", ".join(reply.due))
             self._hold = self._hold.started(now, self._interval_s)
 
-    def run(self, wake: threading.Event, stop: threading.Event) -> None:
-        """Beats until `stop`; `wake` makes the next one come at once."""
+    def run(
+        self, wake: threading.Event, stop: threading.Event, alive: Callable[[], object]
+    ) -> None:
+        """Beats until `stop`; `wake` makes the next one come at once.
+
+        `alive` is called between beats, at least each `SIGN_EVERY_S` seconds: a hangar may ask for
+        long intervals.
+        """
         while not stop.is_set():
-            wait = self.turn()
-            wake.wait(wait)
+            until = self._clock() + self.turn()
+            alive()
+            while (left := until - self._clock()) > 0 and not wake.wait(min(left, SIGN_EVERY_S)):
+                alive()
             wake.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ import serial
 from common.clock import utc_now
 from common.logging import configure
 from common.settings import Settings
+from common.watchdog import Watchdog
 from onboard_app.avionics.bus import NOT_OURS, Bus
 from onboard_app.avionics.store import RedisStore, Store, Unreachable
 
@@ -21,6 +23,7 @@ PUBLISH_EVERY_S = 0.3
 READ_FOR_S = 0.1
 REOPEN_AFTER_S = 1.0
 TELL_LOST_EVERY_S = 60.0
+ALIVE_WITHIN_S = 10.0
 
 log = logging.getLogger("onboard_app.avionics")
 
@@ -72,7 +75,11 @@ class Reader:
         self._told = clock()
 
     def turn(self) -> bool:
-        """Does one round; False when there was no port to wait at."""
+        """Does one round; False when there was no port to wait at.
+
+        Raises:
+            SystemExit: the port is another device than at the start, which we may not open.
+        """
         port = self._port or self._reopen()
         if port is not None:
             try:
@@ -97,6 +104,11 @@ class Reader:
         try:
             self._port = self._opened()
         except (serial.SerialException, OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.EPERM:
+                # systemd lets us open the one device that had the port's name when we started.
+                raise SystemExit(
+                    f"another serial port is there now, starting anew: {error}"
+                ) from None
             self._trouble("port", f"cannot open the serial port, trying on: {error}")
         return self._port
 
@@ -136,7 +148,9 @@ def main() -> None:
     settings = Settings.load()
     reader = Reader(lambda: open_port(settings), RedisStore(settings.redis_url))
     log.info("reading %s", settings.serial_port)
+    watchdog = Watchdog(ALIVE_WITHIN_S)
     while True:
+        watchdog.feed()
         if not reader.turn():
             time.sleep(READ_FOR_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_it_stops_when_it_is_told_to_and_wakes_when_something_ended():
     beaten = threading.Semaphore(0)
     turn = bench.agent.turn
     bench.agent.turn = lambda: (turn(), beaten.release())[0]
-    thread = threading.Thread(target=bench.agent.run, args=(wake, stop))
+    thread = threading.Thread(target=bench.agent.run, args=(wake, stop, lambda: None))
     thread.start()
     assert beaten.acquire(timeout=5)
     wake.set()
@@ -155,6 +156,22 @@ def test_it_stops_when_it_is_told_to_and_wakes_when_something_ended():
     wake.set()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_it_gives_signs_of_life_while_it_waits_for_an_hour():
+    bench, signs, stop = Bench(Reply(interval_s=3600)), [], threading.Event()
+
+    class Wake:
+        def wait(self, seconds):
+            bench.now += seconds
+            return False
+
+        def clear(self):
+            stop.set()
+
+    bench.agent.run(Wake(), stop, lambda: signs.append(bench.now))
+    assert signs[-1] == 3600
+    assert max(later - sooner for sooner, later in pairwise(signs)) <= 30
 
 
 @pytest.mark.parametrize("due", [["up"], ["usr", "content"]])

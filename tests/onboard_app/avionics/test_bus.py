@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -184,6 +185,15 @@ def test_without_a_port_it_says_unknown_and_stays_alive(store):
     assert state["at"]
     assert state["phase"] == "unknown"
     assert not any(state["valid"].values())
+
+
+def test_a_port_that_our_start_did_not_allow_is_met_with_a_new_start(store):
+    def another():
+        raise serial.SerialException(errno.EPERM, "could not open port")
+
+    reader = Reader(another, store, clock=Steps(), utc=lambda: NOON)
+    with pytest.raises(SystemExit, match="another serial port is there now, starting anew"):
+        reader.turn()
 
 
 def test_it_publishes_at_least_twice_a_second(store):
