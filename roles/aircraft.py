@@ -6,7 +6,7 @@ import shlex
 
 import require
 from require.program import BOOTSTRAP
-from roles import firewall, services
+from roles import cache, firewall, services
 from roles.context import Context
 from roles.firewall import Side
 
@@ -38,6 +38,7 @@ def apply(host: Context) -> None:
             "airline_name": host.vars.text("airline_name"),
             "hangar_url": f"http://{hangar.tower_address}",
             "hangar_ssh": f"fleet@{hangar.tower_address}",
+            "redis_url": f"unix://{cache.SOCKET}",
         },
     )
 
@@ -93,20 +94,33 @@ def apply(host: Context) -> None:
         kind="onboard",
         description="Avionics: ARINC 429 from the serial port",
         command="onboard_app.avionics",
-        groups=["dialout", "tty"],
+        groups=["dialout", "tty", "redis"],
         memory="128M",
+        cpu="50%",
+        tasks=16,
+        devices=["/dev/ttyAVIONICS"],
+        writes=[],
+        hidden=["/etc/turnaround/keys", "/var/lib/turnaround"],
     )
     services.unit(
         "turnaround-api",
         kind="onboard",
         description="The passengers' API and portal",
         command=GUNICORN,
+        groups=["redis"],
         umask="0007",
+        chown=True,
+        hidden=["/etc/turnaround/keys/sync_ed25519"],
     )
     services.unit(
         "turnaround-agent",
         kind="onboard",
         description="The agent: heartbeats and synchronisation",
         command="onboard_app.agent run",
+        groups=["redis"],
         memory="256M",
+        cpu="150%",
+        network=[f"{hangar.tower_address}/32"],
+        # The name of this boot is in /proc/sys.
+        all_proc=True,
     )

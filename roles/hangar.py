@@ -15,29 +15,34 @@ GUNICORN = (
     " --bind unix:/run/turnaround/web.sock hangar_app:create_app()"
 )
 AGE_KEY = "/etc/turnaround/keys/age.key"
+DISPATCH_KEY = "/etc/turnaround/keys/dispatch_ed25519"
 GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The one unit that serves a queue: its pool, how many at once, and how long it may finish."""
+    """The one unit that serves a queue: its pool, how many at once, and how long it may finish.
+
+    `uses` are the keys that it needs to call aircraft; who uses none reaches this host only.
+    """
 
     queue: str
     pool: str
     at_once: int
     memory: str
     finish_s: int
+    uses: tuple[str, ...] = ()
 
 
 # A release waits for what is short; a call and a film are cut, and done again.
 WORKERS = (
     # As many as may land at once, and more: all it does is wait for SSH.
-    Worker("dispatch", "threads", 64, "1G", 15),
+    Worker("dispatch", "threads", 64, "1G", 15, (DISPATCH_KEY,)),
     Worker("sync", "prefork", 2, "1G", 45),
     Worker("publish", "prefork", 1, "1G", 45),
     Worker("media", "prefork", 1, "2G", 15),
     # What it cuts goes on aboard, and the next heartbeat sees to it.
-    Worker("converge", "threads", 16, "2G", 15),
+    Worker("converge", "threads", 16, "2G", 15, (DISPATCH_KEY, AGE_KEY)),
 )
 
 
@@ -141,7 +146,11 @@ def apply(host: Context) -> None:
         description="The hangar's pages and the heartbeats",
         command=GUNICORN,
         umask="0007",
+        chown=True,
+        network=["localhost"],
+        hidden=(AGE_KEY, DISPATCH_KEY),
     )
+    tower = str(host.vars.network("tower_network"))
     for worker in WORKERS:
         services.unit(
             f"turnaround-worker-{worker.queue}",
@@ -151,4 +160,8 @@ def apply(host: Context) -> None:
             f" --pool {worker.pool} --concurrency {worker.at_once}",
             memory=worker.memory,
             finish_s=worker.finish_s,
+            cpu="400%",
+            tasks=512,
+            network=["localhost", tower] if worker.uses else ["localhost"],
+            hidden=[key for key in (AGE_KEY, DISPATCH_KEY) if key not in worker.uses],
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import require
+from roles import cache
 from roles.context import Context
 
 
@@ -27,7 +28,7 @@ def apply(
     require.postgres.user(name="turnaround")
     require.postgres.database(name="turnaround", owner="turnaround")
 
-    require.redis.server()
+    cache.apply(host)
     require.apt.packages(["nginx"])
     require.user.user("www-data", groups=["turnaround"])
     # It comes with the package, and would listen on all addresses.
@@ -106,11 +107,13 @@ def unit(
     umask: str | None = None,
     memory: str = "512M",
     finish_s: int | None = None,
+    **walls: Any,
 ) -> None:
     """Declares one of our processes as a unit that waits for the first release of its kind.
 
     `finish_s` is for a process that ends what it has begun when it is stopped: it gets so many seconds,
-    and what it started is left alone until then.
+    and what it started is left alone until then. `walls` are the variables of
+    `templates/systemd/sandbox.j2`: what it needs beyond its walls.
     """
     settings_changed = [require.systemd.restarted(name)]
     require.systemd.unit(
@@ -124,5 +127,6 @@ def unit(
         memory=memory,
         finish_s=finish_s,
         notify=settings_changed,
+        **walls,
     )
     require.systemd.service(name)
