@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from typing import Any
 
@@ -19,18 +20,24 @@ def probe(spec: dict[str, Any]) -> dict[str, Any]:
         spec: "name".
 
     Returns:
-        "running": the value, None when this kernel does not have it; "kept": the value that is set
-        at boot by our file, or None.
+        "running": the value, None when this kernel does not have it, several different ones with
+        commas between; "kept": the value that is set at boot by our file, or None.
     """
-    return {"running": _running(spec["name"]), "kept": _kept(spec["name"])}
+    values = sorted({value for _, value in _running(spec["name"])})
+    return {"running": ", ".join(values) if values else None, "kept": _kept(spec["name"])}
 
 
-def _running(name: str) -> str | None:
-    try:
-        with open(_proc(name)) as found:
-            return " ".join(found.read().split())
-    except FileNotFoundError:
-        return None
+def _running(name: str) -> list[tuple[str, str]]:
+    """Return the files of a setting in /proc/sys, and what each one holds."""
+    values = []
+    for path in glob.glob(_proc(name)):
+        try:
+            with open(path) as found:
+                values.append((path, " ".join(found.read().split())))
+        except FileNotFoundError:
+            # An interface may go while we look.
+            continue
+    return values
 
 
 def _kept(name: str) -> str | None:
@@ -49,14 +56,14 @@ def _proc(name: str) -> str:
 
 
 def _path(name: str) -> str:
-    return f"{KEPT}/60-turnaround-{name.replace('/', ':')}.conf"
+    return f"{KEPT}/60-turnaround-{name.translate({ord('/'): ':', ord('*'): '@'})}.conf"
 
 
 def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
     """Set it for each boot, then in the running kernel.
 
     Args:
-        spec: "name", "value".
+        spec: "name", "value"; "now": in the running kernel too.
         state: what `probe` saw just now.
 
     Raises:
@@ -67,9 +74,13 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
     if state["kept"] != value:
         content = f"# Written by turnaround.\n{name} = {value}\n".encode()
         file.put(_path(name), content, mode=0o644)
-    if state["running"] != value:
+    if not spec["now"]:
+        return
+    for path, running in _running(name):
+        if running == value:
+            continue
         try:
-            handle = os.open(_proc(name), os.O_WRONLY | os.O_TRUNC)
+            handle = os.open(path, os.O_WRONLY | os.O_TRUNC)
             try:
                 os.write(handle, value.encode())
             finally:

@@ -253,6 +253,7 @@ def held(
 
 def unattended_upgrades(
     *,
+    daily: bool = True,
     reboot_at: str = "",
     needs: Sequence[Resource] = (),
     notify: Sequence[Handler] = (),
@@ -263,6 +264,7 @@ def unattended_upgrades(
     it comes with, and systemd's two timers of apt.
 
     Args:
+        daily: False stops the timers: then they are installed when somebody calls unattended-upgrade.
         reboot_at: hour and minute by the host's clock, as "03:30", at which it restarts when an
             update asks for that; "" never restarts it.
         needs, notify: as for `packages`; what is notified runs after the configuration changed.
@@ -279,18 +281,18 @@ def unattended_upgrades(
         )
     # The files are read in the order of their names: this one has the last word.
     reboot = f'"true";\nUnattended-Upgrade::Automatic-Reboot-Time "{reboot_at}"'
-    text = _UPGRADES.format(reboot=reboot if reboot_at else '"false"')
+    text = _UPGRADES.format(daily=int(daily), reboot=reboot if reboot_at else '"false"')
     package = packages(["unattended-upgrades"], needs=needs)
     made = file.file(f"{CONF}/99turnaround-upgrades", content=text, needs=[package], notify=notify)
     for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
-        systemd.service(timer, needs=[made])
+        systemd.service(timer, enabled=daily, running=daily, needs=[made])
     return made
 
 
 _UPGRADES = """// Written by turnaround.
-APT::Periodic::Enable "1";
-APT::Periodic::Update-Package-Lists "1";
-APT::Periodic::Unattended-Upgrade "1";
+APT::Periodic::Enable "{daily}";
+APT::Periodic::Update-Package-Lists "{daily}";
+APT::Periodic::Unattended-Upgrade "{daily}";
 #clear Unattended-Upgrade::Allowed-Origins;
 #clear Unattended-Upgrade::Origins-Pattern;
 Unattended-Upgrade::Origins-Pattern {{

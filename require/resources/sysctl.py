@@ -17,14 +17,16 @@ class Setting(Resource):
     """A kernel setting, now and after each boot.
 
     Args:
-        name: with dots, as sysctl(8) writes it.
+        name: with dots, as sysctl(8) writes it; a * stands for every name in its place.
         value: as the kernel prints it; several numbers with a blank between.
+        now: in the running kernel too, not only at boot.
     """
 
     noun: ClassVar[str] = "sysctl"
 
     name: str
     value: str
+    now: bool = True
 
     @property
     def key(self) -> str:
@@ -34,15 +36,17 @@ class Setting(Resource):
         return {"name": self.name}
 
     def order(self) -> Spec:
-        return {"value": self.value}
+        return {"value": self.value, "now": self.now}
 
     def plan(self, state: State) -> Plan:
-        running, kept = state["running"], state["kept"]
-        if running is None:
-            return Unknown(f"this kernel has no setting {self.name}", blocked=True)
+        places = [("at boot", state["kept"])]
+        if self.now:
+            if state["running"] is None:
+                return Unknown(f"this kernel has no setting {self.name}", blocked=True)
+            places.insert(0, ("running", state["running"]))
         differs = [
             f"{what} {found if found is not None else 'not set'} → {self.value}"
-            for what, found in (("running", running), ("at boot", kept))
+            for what, found in places
             if found != self.value
         ]
         return Change(", ".join(differs)) if differs else NoChange()
@@ -52,6 +56,7 @@ def setting(
     name: str,
     value: str | int,
     *,
+    now: bool = True,
     needs: Sequence[Resource] = (),
     notify: Sequence[Handler] = (),
 ) -> Setting:
@@ -61,8 +66,11 @@ def setting(
 
     Args:
         name: with dots, as in "net.core.default_qdisc"; for an interface whose name has a dot, that
-            dot as a slash.
+            dot as a slash. A * stands for every name in its place that a look finds, and at boot for
+            those that come later too.
         value: a number, a word, or several with blanks between.
+        now: False leaves the running kernel as it is, which may be another's (a container's) or not
+            have the setting yet.
         needs: resources that come first.
         notify: what to do after it has changed.
 
@@ -72,12 +80,15 @@ def setting(
     Example:
         >>> require.sysctl.setting("net.ipv4.tcp_congestion_control", "bbr")
         >>> require.sysctl.setting("net.ipv4.tcp_rmem", "4096 131072 6291456")
+        >>> require.sysctl.setting("net.ipv4.conf.*.accept_redirects", 0)
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)+", name):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+([./]([A-Za-z0-9_-]+|\*))+", name):
         raise DeclarationError(
             f"sysctl:{name}: wanted a name with dots such as net.ipv4.ip_forward"
         )
     text = " ".join(str(value).split())
     if not text or not text.isprintable():
         raise DeclarationError(f"sysctl:{name}: wanted a value in one line, found {value!r}")
-    return declared(Setting(name=name, value=text, needs=keys(needs), notify=tuple(notify)))
+    return declared(
+        Setting(name=name, value=text, now=now, needs=keys(needs), notify=tuple(notify))
+    )

@@ -30,9 +30,9 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def setting(name: str, value: str | int) -> require.Resource:
+def setting(name: str, value: str | int, *, now: bool = True) -> require.Resource:
     with require.declare():
-        return require.sysctl.setting(name, value)
+        return require.sysctl.setting(name, value, now=now)
 
 
 def plan(resource: require.Resource) -> Plan:
@@ -76,6 +76,33 @@ def test_an_interface_with_a_dot_in_its_name(kernel: Path) -> None:
     assert (kernel / "proc/net/ipv4/conf/eth0.5/forwarding").read_text() == "1"
 
 
+def test_a_setting_of_every_interface(kernel: Path) -> None:
+    conf = kernel / "proc/net/ipv4/conf"
+    for name, value in (("all", "0\n"), ("wg0", "2\n"), ("eth0.5", "1\n")):
+        (conf / name).mkdir(exist_ok=True)
+        (conf / name / "rp_filter").write_text(value)
+    strict = setting("net.ipv4.conf.*.rp_filter", 1)
+    assert plan(strict) == Change("running 0, 1, 2 → 1, at boot not set → 1")
+    bring(strict)
+    assert plan(strict) == NoChange()
+    assert {(conf / name / "rp_filter").read_text() for name in ("all", "wg0")} == {"1"}
+    assert (conf / "eth0.5/rp_filter").read_text() == "1\n", "what is right is not written"
+    kept = kernel / "sysctl.d/60-turnaround-net.ipv4.conf.@.rp_filter.conf"
+    assert kept.read_text().endswith("net.ipv4.conf.*.rp_filter = 1\n")
+    (conf / "cabin0").mkdir()
+    (conf / "cabin0/rp_filter").write_text("0\n")
+    assert plan(strict) == Change("running 0, 1 → 1")
+
+
+def test_the_kernel_of_another_is_left_alone(kernel: Path) -> None:
+    for name in ("net.ipv4.ip_forward", "vm.none"):
+        later = setting(name, 1, now=False)
+        assert plan(later) == Change("at boot not set → 1")
+        bring(later)
+        assert plan(later) == NoChange()
+    assert (kernel / "proc/net/ipv4/ip_forward").read_text() == "0\n"
+
+
 def test_a_setting_that_this_kernel_lacks_is_told_and_not_guessed_at(kernel: Path) -> None:
     assert plan(setting("net.none", 1)) == Unknown(
         "this kernel has no setting net.none", blocked=True
@@ -98,7 +125,14 @@ def test_a_value_that_the_kernel_refuses_is_a_failure_with_its_name(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ip_forward", 1), ("net ipv4.x", 1), ("../etc.x", 1), ("net.x", ""), ("net.x", "a\x00")],
+    [
+        ("ip_forward", 1),
+        ("net ipv4.x", 1),
+        ("../etc.x", 1),
+        ("net.x", ""),
+        ("net.x", "a\x00"),
+        ("*.x", 1),
+    ],
 )
 def test_what_no_file_could_hold_is_refused(name: str, value: str | int) -> None:
     with pytest.raises(DeclarationError, match="wanted a"):

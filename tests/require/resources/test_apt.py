@@ -197,6 +197,11 @@ def test_upgrades_by_themselves_are_of_security_only_and_restart_nothing_unasked
     with require.declare():
         text = require.apt.unattended_upgrades(reboot_at="03:30").content.decode()
     assert 'Automatic-Reboot "true";\nUnattended-Upgrade::Automatic-Reboot-Time "03:30";' in text
+    with require.declare() as catalog:
+        text = require.apt.unattended_upgrades(daily=False).content.decode()
+    assert 'APT::Periodic::Unattended-Upgrade "0";' in text
+    timers = catalog.ordered()[-2:]
+    assert [(each.enabled, each.running) for each in timers] == [(False, False)] * 2
 
 
 def test_a_preference_is_a_stanza() -> None:
