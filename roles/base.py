@@ -1,35 +1,19 @@
-"""What every host is: clock, journal, sshd's limits, our account and our folders."""
+"""What every host is: its name, sshd's limits, our account and our folders, and the roles of all."""
 
 from __future__ import annotations
 
 import require
+from roles import access, clock, kernel, logs, upgrades
 from roles.context import Context
 
 
 def apply(host: Context) -> None:
     """Declares the base of a host."""
     require.apt.packages(["ca-certificates", "nftables", "procps", "rsync", "sudo"])
+    require.host.hostname(host.name)
+    require.host.hosts_entry("127.0.1.1", host.name)
     require.host.timezone("Etc/UTC")
-
-    # On a bad link connections are cut and tried again, and the fleet's come through few addresses:
-    # without this, sshd would take ops and aircraft for attackers and turn them away.
-    require.ssh.server(
-        {
-            "MaxStartups": "60:30:120",
-            "MaxSessions": 30,
-            "PerSourcePenalties": False,
-            "ClientAliveInterval": 15,
-            "ClientAliveCountMax": 4,
-        },
-        name="20-turnaround-limits",
-    )
-    require.file.directory("/etc/systemd/journald.conf.d")
-    require.file.template(
-        "/etc/systemd/journald.conf.d/turnaround.conf",
-        template="journald/limits.conf.j2",
-        max_use=host.vars.text("journal_max", "200M"),
-        notify=[require.systemd.restarted("systemd-journald")],
-    )
+    require.host.locale("C.UTF-8")
 
     # In the air the ramp is unplugged, and waiting for it would keep the tower down for two minutes.
     require.systemd.service("systemd-networkd-wait-online", enabled=False, running=None)
@@ -50,3 +34,9 @@ def apply(host: Context) -> None:
     )
     require.file.directory("/opt/turnaround")
     require.file.directory("/opt/turnaround/bin")
+
+    kernel.apply(host)
+    clock.apply(host)
+    logs.apply(host)
+    access.apply(host)
+    upgrades.apply(host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import require
-from roles import firewall, services
+from roles import clock, firewall, services
 from roles.context import Context, in_group
 from roles.firewall import Side
 from roles.tower import LISTEN_PORT
@@ -52,7 +52,10 @@ def apply(host: Context) -> None:
     public = host.vars.interface("public_interface", "cell0")
     firewall.apply(
         host,
-        [Side(public, tcp=(22, 80), udp=(LISTEN_PORT,)), Side("wg0", tcp=(22, 80))],
+        [
+            Side(public, tcp=(22, 80), udp=(LISTEN_PORT,)),
+            Side("wg0", tcp=(22, 80), udp=(clock.PORT,)),
+        ],
     )
     require.apt.packages(["age", "ffmpeg"])
     services.apply(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import require
-from roles import cache
+from roles import cache, database
 from roles.context import Context
 
 
@@ -24,10 +24,7 @@ def apply(
     `site` is the nginx template, rendered with `site_vars`; `settings` are those of
     `common/settings.py` without their prefix; `folders` lie in /var/lib/turnaround.
     """
-    require.postgres.server()
-    require.postgres.user(name="turnaround")
-    require.postgres.database(name="turnaround", owner="turnaround")
-
+    database.apply(host)
     cache.apply(host)
     require.apt.packages(["nginx"])
     require.user.user("www-data", groups=["turnaround"])

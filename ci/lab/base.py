@@ -34,12 +34,15 @@ BARE = (
 # What the roles install: waiting in the hosts' apt cache, so that installing needs no network.
 ROLES = (
     "ffmpeg",
+    "logrotate",
     "nftables",
     "nginx",
     "postgresql",
     "redis-server",
     "rsync",
     "sudo",
+    "systemd-timesyncd",
+    "unattended-upgrades",
     "wireguard-go",
     "wireguard-tools",
 )

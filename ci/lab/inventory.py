@@ -14,6 +14,8 @@ vars:
   airline_name: Turnaround Air
   tower_network: {tower_network}
   tower_userspace: true
+  kernel_shared: true # a host of a lab is a container: kernel and clock are this machine's
+  upgrade_daily: false # nothing takes apt's lock behind a test's back
 groups:
   hangar: {{roles: [base, aboard, tower, hangar]}}
   aircraft: {{roles: [base, aboard, tower, aircraft], vars: {{via: hangar, converge_by_hangar: true}}}}
