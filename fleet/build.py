@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import artifact, build_html5, build_ours, build_revision, build_wheels
-from fleet.aboard.manifest import File, Health, Manifest
+from fleet.aboard.manifest import Beside, File, Health, Manifest
 from fleet.artifact import Artifact
 from fleet.build_revision import Revision
 from fleet.build_wheels import Wheelhouse
@@ -26,14 +26,15 @@ class Application:
         packages: folders at the top of the checkout that make our wheel.
         left_out: what below them is no part of it.
         setup: run on the host before the switch, relative to the release.
-        units: what runs it there.
-        socket: where it is asked whether it is well.
+        units: what is restarted there.
+        beside: what serves people, and is started beside that of the release before; asked there whether
+            it is well.
     """
 
     packages: tuple[str, ...]
     setup: tuple[tuple[str, ...], ...]
     units: tuple[str, ...]
-    socket: str
+    beside: Beside
     left_out: tuple[str, ...] = ()
 
 
@@ -44,10 +45,9 @@ APPLICATIONS: Mapping[str, Application] = {
         setup=(("bin/python", "-m", "sync.setup"),),
         units=(
             "turnaround-avionics.service",
-            "turnaround-api.service",
             "turnaround-agent.service",
         ),
-        socket="/run/turnaround/api.sock",
+        beside=Beside("turnaround-api@.service", "/run/turnaround/api.sock"),
     ),
     "hangar": Application(
         packages=("hangar_app", "fleet", "require", "roles", "templates", "sync", "common"),
@@ -56,14 +56,13 @@ APPLICATIONS: Mapping[str, Application] = {
             ("bin/python", "-m", "hangar_app.fleet_import"),
         ),
         units=(
-            "turnaround-web.service",
             "turnaround-worker-dispatch.service",
             "turnaround-worker-sync.service",
             "turnaround-worker-publish.service",
             "turnaround-worker-media.service",
             "turnaround-worker-converge.service",
         ),
-        socket="/run/turnaround/web.sock",
+        beside=Beside("turnaround-web@.service", "/run/turnaround/web.sock"),
     ),
 }
 KINDS = (*APPLICATIONS, "html5")
@@ -124,6 +123,7 @@ def _pages(commit: Revision, found: Mapping[str, Path], out: Path) -> Manifest:
         wheels=(),
         setup=(),
         units=(),
+        beside=(),
         health=None,
     )
 
@@ -149,7 +149,8 @@ def _application(
         wheels=tuple(file.path for file in files),
         setup=application.setup,
         units=application.units,
-        health=Health(application.socket, "/health"),
+        beside=(application.beside,),
+        health=Health(application.beside.socket, "/health"),
     )
 
 

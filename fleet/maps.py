@@ -82,6 +82,7 @@ def package(name: str, source: Path, out: Path = TOP / ".build") -> Artifact:
         wheels=(),
         setup=(),
         units=(),
+        beside=(),
         health=None,
     )
     try:

@@ -42,7 +42,7 @@ def create_app(
         SettingsError: when the environment does not describe a hangar.
 
     Example:
-        gunicorn --bind unix:/run/turnaround/web.sock 'hangar_app:create_app()'
+        gunicorn --bind unix:/run/turnaround/web-dev.sock 'hangar_app:create_app()'
     """
     settings = settings or Settings.load()
     logging.configure()

@@ -12,7 +12,7 @@ from roles.firewall import Side
 
 GUNICORN = (
     "gunicorn --workers 2 --threads 8 --worker-class gthread --umask 007 --no-control-socket"
-    " --bind unix:/run/turnaround/api.sock onboard_app:create_app()"
+    " --graceful-timeout 30 --bind unix:/run/turnaround/api-%i.sock onboard_app:create_app()"
 )
 
 
@@ -102,13 +102,14 @@ def apply(host: Context) -> None:
         writes=[],
         hidden=["/etc/turnaround/keys", "/var/lib/turnaround"],
     )
-    services.unit(
+    services.beside(
         "turnaround-api",
         kind="onboard",
         description="The passengers' API and portal",
         command=GUNICORN,
+        finish_s=40,
         groups=["redis"],
-        umask="0007",
+        memory="512M",
         chown=True,
         hidden=["/etc/turnaround/keys/sync_ed25519"],
     )

@@ -27,10 +27,11 @@ def apply(host: Context) -> None:
     require.file.directory("/etc/turnaround/keys", mode=0o750, group="turnaround")
     # Root's: beside our account's folders it holds what the engine and `aboard` act on as root.
     require.file.directory("/var/lib/turnaround", mode=0o755)
-    require.file.directory("/run/turnaround", owner="turnaround", mode=0o755)
+    # Our account makes its sockets here; the links that say who serves are root's, and stay so.
+    require.file.directory("/run/turnaround", group="turnaround", mode=0o1775)
     require.file.file(
         "/etc/tmpfiles.d/turnaround.conf",
-        content="d /run/turnaround 0755 turnaround turnaround -\n",
+        content="d /run/turnaround 1775 root turnaround -\n",
     )
     require.file.directory("/opt/turnaround")
     require.file.directory("/opt/turnaround/bin")

@@ -12,7 +12,7 @@ from roles.tower import LISTEN_PORT
 
 GUNICORN = (
     "gunicorn --workers 2 --threads 8 --worker-class gthread --umask 007 --timeout 120 --no-control-socket"
-    " --bind unix:/run/turnaround/web.sock hangar_app:create_app()"
+    " --graceful-timeout 30 --bind unix:/run/turnaround/web-%i.sock hangar_app:create_app()"
 )
 AGE_KEY = "/etc/turnaround/keys/age.key"
 DISPATCH_KEY = "/etc/turnaround/keys/dispatch_ed25519"
@@ -143,12 +143,13 @@ def apply(host: Context) -> None:
         purpose="Takes what is to wait here for aircraft out of reach, from standard input.",
     )
 
-    services.unit(
+    services.beside(
         "turnaround-web",
         kind="hangar",
         description="The hangar's pages and the heartbeats",
         command=GUNICORN,
-        umask="0007",
+        finish_s=40,
+        memory="512M",
         chown=True,
         network=["localhost"],
         hidden=(AGE_KEY, DISPATCH_KEY),

@@ -127,3 +127,31 @@ def unit(
         **walls,
     )
     require.systemd.service(name)
+
+
+def beside(
+    name: str, *, kind: str, description: str, command: str, finish_s: int, **walls: Any
+) -> None:
+    """Declares a process that serves people: each version is a unit of its own, `NAME@VERSION.service`.
+
+    `command` may say `%i` for the version. It gets `finish_s` seconds for the requests that it has begun.
+    `NAME.target` stands for whichever runs; `fleet/aboard` decides which, and starts it at boot too.
+    """
+    target = f"{name}.target"
+    require.systemd.unit(
+        target,
+        content=f"[Unit]\nDescription={description}\n\n[Install]\nWantedBy=multi-user.target\n",
+    )
+    require.systemd.unit(
+        f"{name}@.service",
+        template="systemd/app@.service.j2",
+        target=target,
+        kind=kind,
+        description=description,
+        command=command,
+        umask="0007",
+        finish_s=finish_s,
+        notify=[require.systemd.restarted(target)],
+        **walls,
+    )
+    require.systemd.service(target)

@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import http.client
 import json
+from dataclasses import dataclass
 
-from .manifest import Health, Manifest
+from .manifest import Manifest
 from .world import World
 
 TIMES = 3
 WITHIN_S = 30.0
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 ANSWER_S = 5.0
 COMMAND_S = 60.0
+LEAST_DISK = 32 << 20
+"""Bytes: half of what was asked for before anything travelled; below it the database is next to stop."""
+LEAST_MEMORY = 0.04
+"""Of the whole: what a box needs beside its processes to stay one that answers."""
 LOG_LINES = "120"
 LOG_KEPT = 8
 LOG_CHARACTERS = 700
 
 
-def complaint(world: World, manifest: Manifest) -> str | None:
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked whether a release is well: its units, and a unix socket where one answers for it."""
+
+    units: tuple[str, ...]
+    socket: str | None
+    path: str = "/"
+
+
+def alone(manifest: Manifest) -> Asked:
+    """Who is asked before the switch: what runs beside the release that serves."""
+    version, health = manifest.version, manifest.health
+    units = tuple(one.instance(version) for one in manifest.beside)
+    own = [one.own(version) for one in manifest.beside if health and one.socket == health.socket]
+    return Asked(units, own[0] if own else None, health.path if health else "/")
+
+
+def whole(manifest: Manifest) -> Asked:
+    """Who is asked after it: all that runs, by the way that nginx goes."""
+    health = manifest.health
+    units = (*(one.instance(manifest.version) for one in manifest.beside), *manifest.units)
+    return Asked(units, health.socket, health.path) if health else Asked(units, None)
+
+
+def complaint(world: World, manifest: Manifest, asked: Asked) -> str | None:
     """Ask until the release was well three times in a row, or until 30 s are over.
 
     Returns:
@@ -27,40 +56,52 @@ def complaint(world: World, manifest: Manifest) -> str | None:
     end = world.since_boot() + WITHIN_S
     well = 0
     while True:
-        wrong = _ask(world, manifest, manifest.health) if manifest.health else None
-        wrong = wrong or _units(world, manifest)
+        wrong = (
+            (_ask(world, manifest, asked.socket, asked.path) if asked.socket else None)
+            or _units(world, asked.units)
+            or _bounds(world)
+        )
         well = 0 if wrong else well + 1
-        if well == TIMES or (well and not manifest.units and not manifest.health):
+        if well == TIMES or (well and not asked.units and not asked.socket):
             return None
         if world.since_boot() >= end:
-            return (wrong or "it was well and ill by turns") + _log(world, manifest)
+            return (wrong or "it was well and ill by turns") + _log(world, asked.units)
         world.sleep(PAUSE_S)
 
 
-def _ask(world: World, manifest: Manifest, health: Health) -> str | None:
+def _bounds(world: World) -> str | None:
+    """Whether it leaves the host room to live, on the disk and in memory; None when it does."""
+    if (free := world.free(world.state_folder)) < LEAST_DISK:
+        return f"{free >> 20} MiB are free on the disk, expected {LEAST_DISK >> 20} or more"
+    if (share := world.memory()) < LEAST_MEMORY:
+        return f"{share:.1%} of the memory is free, expected {LEAST_MEMORY:.0%} or more"
+    return None
+
+
+def _ask(world: World, manifest: Manifest, socket: str, path: str) -> str | None:
     """What one answer has wrong, or None."""
     try:
-        status, body = world.ask(world.inside(health.socket), health.path, ANSWER_S)
+        status, body = world.ask(world.inside(socket), path, ANSWER_S)
     except (OSError, http.client.HTTPException) as error:
-        return f"nobody answers on {health.socket} ({error})"
+        return f"nobody answers on {socket} ({error})"
     try:
         answer = json.loads(body)
         healthy, revision = answer["healthy"], answer["revision"]
     except (ValueError, TypeError, KeyError):
-        return f"{health.path} answered {status} {body[:200]!r}, which is no health report"
+        return f"{path} answered {status} {body[:200]!r}, which is no health report"
     if revision != manifest.revision:
-        return f"{health.path} speaks for revision {revision}, expected {manifest.revision}"
+        return f"{path} speaks for revision {revision}, expected {manifest.revision}"
     if status != 200 or healthy is not True:
-        return f"{health.path} answered {status} {body[:400].decode(errors='replace')}"
+        return f"{path} answered {status} {body[:400].decode(errors='replace')}"
     return None
 
 
-def _units(world: World, manifest: Manifest) -> str | None:
+def _units(world: World, units: tuple[str, ...]) -> str | None:
     """Which units do not run, or died since they were started for this release; None when all stand."""
-    if not manifest.units:
+    if not units:
         return None
     shown = ["--property=Id", "--property=ActiveState", "--property=NRestarts"]
-    done = world.run(["systemctl", "show", *shown, *manifest.units], timeout_s=COMMAND_S)
+    done = world.run(["systemctl", "show", *shown, *units], timeout_s=COMMAND_S)
     wrong = []
     for block in done.output.strip().split("\n\n"):
         unit = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -72,14 +113,14 @@ def _units(world: World, manifest: Manifest) -> str | None:
     return ", ".join(wrong) or None
 
 
-def _log(world: World, manifest: Manifest) -> str:
+def _log(world: World, units: tuple[str, ...]) -> str:
     """What each unit's own processes said at last, for people who cannot reach the host.
 
     Asked unit by unit, and without what systemd says about them: units that die by turns would push
     each other's reason out. A traceback's frames are left out; its last line is what is looked for.
     """
     parts = []
-    for unit in manifest.units:
+    for unit in units:
         argv = ["journalctl", "--no-pager", "-q", "-o", "cat", "-n", LOG_LINES]
         done = world.run([*argv, f"_SYSTEMD_UNIT={unit}"], timeout_s=COMMAND_S)
         said = [line for line in done.output.splitlines() if line.strip() and line[0] != " "]

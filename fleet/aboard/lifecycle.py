@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
-from . import disk, lock, store, trial, unpack
+from . import disk, lock, serving, store, trial, unpack
 from . import state as states
 from .errors import AboardError, Busy, ManifestError
 from .manifest import MANIFEST_LIMIT, Manifest, parse
@@ -113,7 +113,8 @@ def rollback(world: World, kind: str) -> Result:
 
 
 def recover(world: World) -> list[Result]:
-    """Return from every trial that ran out, for instance because the power went.
+    """Return from every trial that ran out, for instance because the power went, and see that what
+    is current serves.
 
     Run at boot and then each minute. An order that is at work is left alone: it watches its own
     trial, and ends those that were cut off before it begins.
@@ -122,17 +123,30 @@ def recover(world: World) -> list[Result]:
     try:
         with lock.held(world, "recover", patience_s=0):
             state = states.load(world)
+            left = set()
             for kind, record in state.on_trial():
                 if why := trial.over(world, record):
                     state, result = trial.go_back(
                         world, state, kind, record, why, proven=False, wait=False
                     )
                 else:
+                    left.add(kind)
                     result = Result("left", kind, record.version, None, "its trial is not over")
                 results.append(result)
+            results += [_stand(world, kind) for kind in world.kinds() if kind not in left]
     except Busy:
         pass
     return results
+
+
+def _stand(world: World, kind: str) -> Result:
+    """Sees that what is current serves; what runs already is left alone."""
+    version = world.current(kind)
+    try:
+        wrong = serving.stand(world, store.manifest_of(world.link(kind)))
+    except (OSError, ManifestError) as error:
+        wrong = f"what is current cannot be read: {error}; deploy it again"
+    return Result("failed" if wrong else "stands", kind, version, None, wrong)
 
 
 def listing(world: World) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import ManifestError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST_LIMIT = 4 << 20
 FILES_LIMIT = 20_000
 FILE_LIMIT = 2 << 30
@@ -32,6 +32,8 @@ _VERSION = re.compile(r"\d{14}-[0-9a-f]{12}")
 _REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNIT = re.compile(r"turnaround-[a-z0-9-]{1,64}\.service")
+_TEMPLATE = re.compile(r"turnaround-[a-z0-9-]{1,64}@\.service")
+_SOCKET = re.compile(r"/run/turnaround/[a-z0-9-]{1,32}\.sock")
 _PYTHON = re.compile(r"3\.\d{1,2}")
 
 
@@ -53,6 +55,37 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A process that a new release starts beside the old one's, so that nobody waits for it.
+
+    Args:
+        unit: a systemd template; its instances are versions.
+        socket: the link that nginx goes by; it names the socket of the version that serves.
+    """
+
+    unit: str
+    socket: str
+
+    def instance(self, version: str) -> str:
+        """The unit of one version.
+
+        Example:
+            >>> Beside("turnaround-api@.service", "/run/turnaround/api.sock").instance("7")
+            'turnaround-api@7.service'
+        """
+        return self.unit.replace("@.", f"@{version}.")
+
+    def own(self, version: str) -> str:
+        """The socket of one version.
+
+        Example:
+            >>> Beside("turnaround-api@.service", "/run/turnaround/api.sock").own("7")
+            '/run/turnaround/api-7.sock'
+        """
+        return f"{self.socket.removesuffix('.sock')}-{version}.sock"
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What an artifact consists of; see `parse` for what is checked.
 
@@ -68,7 +101,8 @@ class Manifest:
             are.
         setup: commands run in the release before the switch; the first word is relative to the
             release.
-        units: systemd units that run this release.
+        units: systemd units that are restarted with this release.
+        beside: processes that run beside those of the release before until it is left.
         health: None when nothing answers for it.
     """
 
@@ -81,6 +115,7 @@ class Manifest:
     wheels: tuple[str, ...]
     setup: tuple[tuple[str, ...], ...]
     units: tuple[str, ...]
+    beside: tuple[Beside, ...]
     health: Health | None
 
     @property
@@ -108,7 +143,7 @@ def parse(text: bytes, source: str = "manifest") -> Manifest:
         >>> parse(b'{"format": 7}')
         Traceback (most recent call last):
         ...
-        aboard.errors.ManifestError: manifest: format: expected 1, found 7; …
+        aboard.errors.ManifestError: manifest: format: expected 2, found 7; …
     """
     if len(text) > MANIFEST_LIMIT:
         raise ManifestError(f"{source}: {len(text)} bytes; at most {MANIFEST_LIMIT} are read")
@@ -162,6 +197,7 @@ class _Reader:
             wheels=wheels,
             setup=setup,
             units=tuple(self._unit(unit) for unit in self._list("units")),
+            beside=tuple(self._beside(entry) for entry in self._list("beside")),
             health=self._health(),
         )
 
@@ -231,6 +267,15 @@ class _Reader:
         if not isinstance(unit, str) or not _UNIT.fullmatch(unit):
             raise self._error("units", "units of ours, turnaround-….service", unit)
         return unit
+
+    def _beside(self, entry: object) -> Beside:
+        unit = entry.get("unit") if isinstance(entry, dict) else None
+        socket = entry.get("socket") if isinstance(entry, dict) else None
+        if not isinstance(unit, str) or not _TEMPLATE.fullmatch(unit):
+            raise self._error("beside.unit", "a template of ours, turnaround-…@.service", unit)
+        if not isinstance(socket, str) or not _SOCKET.fullmatch(socket):
+            raise self._error("beside.socket", "a socket in /run/turnaround", socket)
+        return Beside(unit, socket)
 
     def _health(self) -> Health | None:
         value = self.document.get("health")

@@ -77,8 +77,10 @@ def _carry_out(arguments: argparse.Namespace, world: World, source: BinaryIO, sa
     elif arguments.order == "list":
         say(lifecycle.listing(world))
     elif arguments.order == "recover":
-        for returned in lifecycle.recover(world):
-            say(asdict(returned))
+        found = lifecycle.recover(world)
+        for one in found:
+            say(asdict(one))
+        return FAILED if any(one.result == "failed" for one in found) else 0
     else:
         if arguments.order == "accept":
             result = lifecycle.accept(world, source)
@@ -125,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     orders.add_parser("accept", help="artifact on standard input: make it current, or return")
     back = orders.add_parser("rollback", help="go back to the good release before")
     back.add_argument("kind", type=_kind)
-    orders.add_parser("recover", help="return from trials that ran out (at boot)")
+    orders.add_parser(
+        "recover", help="return from trials that ran out, start what is current (at boot)"
+    )
     orders.add_parser("list", help="what is on this host")
     return parser

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import disk
 from .errors import AboardError
+from .manifest import Beside
 from .world import World
 
 FORMAT = 1
@@ -35,7 +36,7 @@ class Trial:
         deadline_s: seconds since boot; after it the trial has run out.
         boot_id: the boot it began in; in another boot it has run out whatever the clocks say.
         was_good: whether it was confirmed before; a trial that only came to no end keeps it so.
-        units: what runs it, so that the return needs nothing of the release itself.
+        units, beside: what runs it, so that the return needs nothing of the release itself.
     """
 
     former: str | None
@@ -43,6 +44,7 @@ class Trial:
     boot_id: str
     was_good: bool
     units: tuple[str, ...]
+    beside: tuple[Beside, ...]
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,10 @@ def load(world: World) -> State:
 
 def _record(fields: dict[str, Any]) -> Record:
     trial = fields["trial"]
-    return replace(
-        Record(**fields),
-        stage=Stage(fields["stage"]),
-        trial=trial and Trial(**{**trial, "units": tuple(trial["units"])}),
-    )
+    if trial:
+        beside = tuple(Beside(**one) for one in trial["beside"])
+        trial = Trial(**{**trial, "units": tuple(trial["units"]), "beside": beside})
+    return replace(Record(**fields), stage=Stage(fields["stage"]), trial=trial)
 
 
 def save(world: World, state: State) -> None:

@@ -12,7 +12,7 @@ class Step(IntEnum):
     interrupts.
 
     A release that becomes current passes RECEIVE … CLEAN in this order and none of the RETURN
-    steps; one that fails its trial leaves that path after SWITCH and passes the RETURN steps
+    steps; one that fails its trial leaves that path after TRIAL and passes the RETURN steps
     instead.
     """
 
@@ -32,20 +32,28 @@ class Step(IntEnum):
     """The release's own preparations run, for instance the expanding half of a migration."""
     TRIAL = auto()
     """The state file says: on trial, from which release, until when, in which boot."""
+    BESIDE = auto()
+    """It starts beside the release before, on sockets of its own, and is asked whether it is well."""
     SWITCH = auto()
     """`current/<kind>` is renamed to the new release."""
+    LINK = auto()
+    """The links that nginx goes by are renamed to the new sockets: from here on it serves."""
     RESTART = auto()
-    """Its units start with the new release."""
+    """Its other units start with the new release."""
     HEALTH = auto()
     """The new release is asked whether it is well, several times."""
     CONFIRM = auto()
     """The state file says: confirmed."""
+    DRAIN = auto()
+    """What ran beside it of the release before finishes its requests and stops."""
     CLEAN = auto()
     """Releases that are no longer kept go, and then the files that no release names."""
     RETURN_SWITCH = auto()
     """`current/<kind>` is renamed back."""
+    RETURN_LINK = auto()
+    """The links that nginx goes by are renamed back; what ran of the bad release stops."""
     RETURN_RESTART = auto()
-    """Its units start with the former release."""
+    """The other units start with the former release."""
     RETURN_RECORD = auto()
     """The state file says: rolled back, and why."""
 

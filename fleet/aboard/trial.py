@@ -2,14 +2,16 @@
 
 The order is what makes a cut harmless. The state file says "trial, from that release" before
 `current/<kind>` moves, and says "confirmed" only after the new release was well; so whoever comes
-next finds either no trial, and current is good, or a trial, and knows where to return to.
+next finds either no trial, and current is good, or a trial, and knows where to return to. What serves
+passengers starts beside the release before and is asked there first, so a release that does not come up
+is never met by anybody, and the way back is a rename.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from . import disk, health, store
+from . import disk, health, serving, store
 from . import state as states
 from .errors import FAILED, AboardError
 from .manifest import Manifest
@@ -19,7 +21,6 @@ from .world import World
 
 KEPT = 3
 TRIAL_S = 120.0
-RESTART_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Result:
 
     Args:
         result: confirmed · already · returned (was current, is not any more) · refused (never was
-            current) · left (nothing to do).
+            current) · left (nothing to do) · stands (is current, and runs) · failed.
         former: the release before, where there was one.
         reason: for people, wherever it is not plain success.
     """
@@ -81,20 +82,19 @@ def attempt(
         known.trial.was_good if known.trial else known.stage is Stage.CONFIRMED
     )
     deadline_s = world.since_boot() + TRIAL_S
-    trial = Trial(former, deadline_s, world.boot_id(), was_good, manifest.units)
+    runs = (manifest.units, manifest.beside)
+    trial = Trial(former, deadline_s, world.boot_id(), was_good, *runs)
     order = state.next_order(kind)
     record = Record(version, manifest.revision, Stage.TRIAL, world.stamp(), order, None, trial)
     world.at(Step.TRIAL)
     state = states.record(world, state, kind, record)
+    # A trial that goes on may have begun to serve.
+    served = world.current(kind) == version
     try:
-        world.at(Step.SWITCH)
-        disk.make_folder(world.link(kind).parent)
-        disk.point(world.link(kind), world.release(kind, version))
-        world.at(Step.RESTART)
-        wrong = _systemctl(world, "restart", manifest.units)
+        wrong = None if served else _beside(world, manifest)
         if not wrong:
-            world.at(Step.HEALTH)
-            wrong = health.complaint(world, manifest)
+            served = True
+            wrong = _serve(world, manifest)
         if not wrong:
             world.at(Step.CONFIRM)
             good = [replace(record, stage=Stage.CONFIRMED, trial=None, at=world.stamp())]
@@ -106,8 +106,38 @@ def attempt(
     except (OSError, AboardError) as error:
         wrong = str(error)
     if wrong:
-        return go_back(world, state, kind, record, wrong)[1]
-    return Result("confirmed", kind, version, former, _clean(world, state, kind))
+        result = go_back(world, state, kind, record, wrong, served=served)[1]
+        return result if served else replace(result, result="refused")
+    world.at(Step.DRAIN)
+    still = serving.drain(world, manifest.beside, version)
+    untidy = [still, _clean(world, state, kind)]
+    return Result("confirmed", kind, version, former, "; ".join(filter(None, untidy)) or None)
+
+
+def _beside(world: World, manifest: Manifest) -> str | None:
+    """Starts the release beside the one that serves; what is wrong with it, or None."""
+    world.at(Step.BESIDE)
+    if not manifest.beside:
+        return None
+    return serving.start(world, manifest.beside, manifest.version) or health.complaint(
+        world, manifest, health.alone(manifest)
+    )
+
+
+def _serve(world: World, manifest: Manifest) -> str | None:
+    """Makes the release the one that serves; what is wrong with it, or None."""
+    kind, version = manifest.kind, manifest.version
+    world.at(Step.SWITCH)
+    disk.make_folder(world.link(kind).parent)
+    disk.point(world.link(kind), world.release(kind, version))
+    world.at(Step.LINK)
+    serving.link(world, manifest.beside, version)
+    world.at(Step.RESTART)
+    wrong = serving.systemctl(world, "restart", manifest.units)
+    if wrong:
+        return wrong
+    world.at(Step.HEALTH)
+    return health.complaint(world, manifest, health.whole(manifest))
 
 
 def go_back(
@@ -118,6 +148,7 @@ def go_back(
     reason: str,
     *,
     proven: bool = True,
+    served: bool = True,
     wait: bool = True,
 ) -> tuple[State, Result]:
     """Make the release before current again; may be cut and run again at any point.
@@ -125,10 +156,12 @@ def go_back(
     Args:
         proven: False when the trial only came to no end; then a release that was good before its
             trial is a good one still.
+        served: False when it never was current, and nothing but what ran beside has met it.
         wait: False at boot, where the units start after us and waiting for them would never end.
     """
-    former = record.trial.former if record.trial else None
-    units = record.trial.units if record.trial else ()
+    trial = record.trial
+    former = trial.former if trial else None
+    units, beside = (trial.units, trial.beside) if trial else ((), ())
     world.at(Step.RETURN_SWITCH)
     disk.make_folder(world.link(kind).parent)
     if former is None:
@@ -136,25 +169,22 @@ def go_back(
         disk.sync_folder(world.link(kind).parent)
     else:
         disk.point(world.link(kind), world.release(kind, former))
+    world.at(Step.RETURN_LINK)
+    # It runs still, unless the power went: then it must be there before anybody is sent to it.
+    wrong = [former and serving.start(world, beside, former, wait)]
+    serving.link(world, beside, former)
+    wrong.append(serving.drain(world, beside, former))
     world.at(Step.RETURN_RESTART)
-    wrong = _systemctl(world, "stop" if former is None else "restart", units, wait)
-    if wrong:
-        reason = f"{reason}; and after the return: {wrong}"
+    if served:
+        wrong.append(serving.systemctl(world, "restart" if former else "stop", units, wait))
+    if after := "; ".join(filter(None, wrong)):
+        reason = f"{reason}; and after the return: {after}"
     world.at(Step.RETURN_RECORD)
-    good = not proven and record.trial is not None and record.trial.was_good
+    good = not proven and trial is not None and trial.was_good
     stage = Stage.CONFIRMED if good else Stage.ROLLED_BACK
     left = replace(record, stage=stage, trial=None, reason=reason, at=world.stamp())
     state = states.record(world, state, kind, left)
     return state, Result("returned", kind, record.version, former, reason)
-
-
-def _systemctl(world: World, verb: str, units: tuple[str, ...], wait: bool = True) -> str | None:
-    """Restarts or stops units; what went wrong, or None."""
-    if not units:
-        return None
-    argv = ["systemctl", verb, *([] if wait else ["--no-block"]), *units]
-    done = world.run(argv, timeout_s=RESTART_S)
-    return f"{' '.join(argv)} ended with {done.code}: {done.output.strip()}" if done.code else None
 
 
 def _clean(world: World, state: State, kind: str) -> str | None:

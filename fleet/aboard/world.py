@@ -115,6 +115,13 @@ def flush(folder: Path) -> None:
         os.close(descriptor)
 
 
+def memory() -> float:
+    """The share of this host's memory that can be had without pushing anything out."""
+    words = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    kib = {word[0]: int(word[1]) for word in words}
+    return kib["MemAvailable:"] / kib["MemTotal:"]
+
+
 def seconds_since_boot() -> float:
     """A clock that no wrong time of day moves, for deadlines within one boot."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -150,6 +157,7 @@ class World:
     sleep: Callable[[float], None] = time.sleep
     flush: Callable[[Path], None] = flush
     free: Callable[[Path], int] = field(default=lambda folder: shutil.disk_usage(folder).free)
+    memory: Callable[[], float] = memory
     at: Callable[[Step], None] = nowhere
 
     @property
@@ -178,6 +186,10 @@ class World:
     def link(self, kind: str) -> Path:
         """The symlink that says which release is current."""
         return self.home / "current" / kind
+
+    def kinds(self) -> list[str]:
+        """The kinds of which a release is current."""
+        return sorted(path.name for path in (self.home / "current").glob("[!.]*"))
 
     def current(self, kind: str) -> str | None:
         """The version that is current, or None before the first."""

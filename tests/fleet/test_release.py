@@ -74,7 +74,7 @@ def test_what_is_current_costs_one_trip(link: Link, saved: Saved) -> None:
 
 def test_a_release_that_is_not_well_is_reported_with_its_reason(link: Link, saved: Saved) -> None:
     release.deploy(link, saved(build(1)))
-    link.host.ill.add(build(2).version)
+    link.host.spoilt.add(build(2).version)
     outcome = release.deploy(link, saved(build(2)))
     assert (outcome.result, outcome.ok) == ("returned", False)
     assert outcome.former == build(1).version

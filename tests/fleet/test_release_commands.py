@@ -115,7 +115,7 @@ def test_a_second_deploy_changes_nothing_and_says_so(links: Links, both: list[Ar
 def test_a_bad_application_keeps_its_portal_from_that_host_only(
     links: Links, both: list[Artifact]
 ) -> None:
-    host_of(links, "EC-TAA").ill.add(both[0].manifest.version)
+    host_of(links, "EC-TAA").spoilt.add(both[0].manifest.version)
     out = io.StringIO()
     bad, good = release_commands.ship([ONE, TWO], links, both, PlainReporter(out))
     assert (bad.code, bad.status) == (Exit.FAILED, "returned")
@@ -174,7 +174,7 @@ def test_a_rollback_stops_at_the_first_kind_that_cannot_go_back(links: Links, sa
         artifacts = [saved(build(number)), saved(pages)]
         release_commands.ship([ONE], links, artifacts, PlainReporter(io.StringIO()))
     host = host_of(links, "EC-TAA")
-    host.ill.add(build(1).version)
+    host.spoilt.add(build(1).version)
     (outcome,) = release_commands.go_back([ONE], links, "", PlainReporter(io.StringIO()))
     assert (outcome.code, outcome.status) == (Exit.FAILED, "returned")
     assert (host.current(), host.current("html5")) == (build(2).version, build(2).version)

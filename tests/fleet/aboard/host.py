@@ -17,13 +17,14 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from fleet.aboard import lifecycle, state, store, stream
-from fleet.aboard.manifest import File, Health, Manifest
+from fleet.aboard import lifecycle, state, store, stream, world
+from fleet.aboard.manifest import Beside, File, Health, Manifest
 from fleet.aboard.steps import Step
 from fleet.aboard.trial import Result
 from fleet.aboard.world import Completed, World
 
 SOCKET = "/run/turnaround/api.sock"
+BESIDE = Beside("turnaround-api@.service", SOCKET)
 
 
 class Cut(BaseException):
@@ -79,7 +80,8 @@ def build(number: int, kind: str = "onboard", files: Mapping[str, bytes] | None 
         files=tuple(File(path, entries[path], len(content)) for path, content in files.items()),
         wheels=tuple(path for path in files if path.endswith(".whl")),
         setup=(("bin/python", "-m", "sync.setup"),) if runs else (),
-        units=("turnaround-api.service", "turnaround-agent.service") if runs else (),
+        units=("turnaround-agent.service",) if runs else (),
+        beside=(BESIDE,) if runs else (),
         health=Health(SOCKET, "/health") if runs else None,
     )
     return Built(manifest, {entries[path]: content for path, content in files.items()})
@@ -91,6 +93,7 @@ class Host:
 
     Args:
         ill: versions whose application says that it is not well.
+        spoilt: versions whose application is well until it serves, and then is not.
         dead: versions whose application does not come up.
         restless: versions that die and are started again, and are up whenever one looks.
         flapping: versions that are well every second time.
@@ -101,6 +104,7 @@ class Host:
 
     root: Path
     ill: set[str] = field(default_factory=set)
+    spoilt: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     restless: set[str] = field(default_factory=set)
     flapping: set[str] = field(default_factory=set)
@@ -113,6 +117,8 @@ class Host:
     commands: list[list[str]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
+    servers: dict[str, _Server] = field(default_factory=dict)
+    memory_free: float = 0.5
     asked: int = 0
 
     def __post_init__(self) -> None:
@@ -131,14 +137,22 @@ class Host:
             sleep=self._sleep,
             flush=lambda folder: None,
             free=lambda folder: self.free_bytes,
+            memory=lambda: self.memory_free,
             at=self._at,
         )
-        self._server = _serve(self)
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._stop(list(self.servers))
         shutil.rmtree(self.root)
+
+    @property
+    def served(self) -> str | None:
+        """The version that answers where nginx asks; None when nobody does."""
+        try:
+            status, body = world.ask(self.world.inside(SOCKET), "/health", 5)
+        except OSError:
+            return None
+        return str(json.loads(body)["version"]) if status in (200, 503) else None
 
     def accept(self, built: Built, frames: bytes | None = None) -> Result:
         """What `aboard accept` does with this artifact, of which only what is missing is sent."""
@@ -149,12 +163,15 @@ class Host:
 
     def reboot(self) -> list[Result]:
         """The power comes back: the units start with what is current, after `aboard recover`."""
+        self._stop(list(self.servers))
+        shutil.rmtree(self.root / "run/turnaround")
+        (self.root / "run/turnaround").mkdir()
         self.boot += 1
         self.clock_s = 5.0
         self.cut_at = None
         results = lifecycle.recover(self.world)
         self.running = self.world.current("onboard")
-        return results
+        return [one for one in results if one.result != "stands"]
 
     def current(self, kind: str = "onboard") -> str | None:
         return self.world.current(kind)
@@ -192,30 +209,57 @@ class Host:
         self.commands.append(list(argv))
         if argv[0].endswith("bin/python"):
             return Completed(0, "") if "compileall" in argv else self.setup
+        units = [each for each in argv[2:] if not each.startswith("--")]
+        versions = [
+            each.partition("@")[2].removesuffix(".service") for each in units if "@" in each
+        ]
         if argv[:2] == ["systemctl", "restart"]:
             self.running = self.current()
+        elif argv[:2] == ["systemctl", "start"]:
+            self._start(versions)
         elif argv[:2] == ["systemctl", "stop"]:
-            self.running = None
+            self._stop(versions)
+            self.running = None if len(units) > len(versions) else self.running
+        elif argv[:2] == ["systemctl", "list-units"]:
+            return Completed(
+                0, "\n".join(f"{BESIDE.instance(each)} loaded" for each in self.servers)
+            )
         elif argv[:2] == ["systemctl", "show"]:
-            down = self.running is None or self.running in self.dead
-            state, died = "failed" if down else "active", int(self.running in self.restless)
-            units = [each for each in argv[2:] if not each.startswith("--")]
-            blocks = [f"Id={unit}\nActiveState={state}\nNRestarts={died}\n" for unit in units]
-            return Completed(0, "\n".join(blocks))
+            return Completed(0, "\n".join(self._shown(unit) for unit in units))
         elif argv[0] == "journalctl":
             unit = argv[-1].removeprefix("_SYSTEMD_UNIT=")
             return Completed(0, self.log.get(unit, ""))
         return Completed(0, "")
 
-    def answer(self) -> tuple[int, bytes]:
-        """What the running release says at /health."""
+    def _shown(self, unit: str) -> str:
+        version = unit.partition("@")[2].removesuffix(".service") or self.running
+        runs = version in self.servers if "@" in unit else version is not None
+        state = "active" if runs and version not in self.dead else "failed"
+        died = int(version in self.restless)
+        return f"Id={unit}\nActiveState={state}\nNRestarts={died}\n"
+
+    def _start(self, versions: Iterable[str]) -> None:
+        for version in versions:
+            if version not in self.servers:
+                self.servers[version] = _serve(self, version)
+
+    def _stop(self, versions: Iterable[str]) -> None:
+        for version in versions:
+            if server := self.servers.pop(version, None):
+                server.shutdown()
+                server.server_close()
+                Path(str(server.server_address)).unlink(missing_ok=True)
+
+    def answer(self, version: str) -> tuple[int, bytes]:
+        """What a release says at /health."""
         self.asked += 1
-        version = self.running
-        if version is None or version in self.dead:
+        if version in self.dead:
             return 502, b"nobody"
         release = store.manifest_of(self.world.release("onboard", version))
-        well = version not in self.ill and not (version in self.flapping and self.asked % 2)
-        body = {"healthy": well, "revision": release.revision, "database": "ok"}
+        spoilt = version in self.spoilt and version == self.current()
+        well = version not in self.ill and not spoilt
+        well = well and not (version in self.flapping and self.asked % 2)
+        body = {"healthy": well, "revision": release.revision, "version": version}
         return (200 if well else 503), json.dumps(body).encode()
 
 
@@ -223,10 +267,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-def _serve(host: Host) -> _Server:
+def _serve(host: Host, version: str) -> _Server:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = host.answer()
+            status, body = host.answer(version)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -237,7 +281,7 @@ def _serve(host: Host) -> _Server:
         def address_string(self) -> str:
             return "unix"
 
-    server = _Server(str(host.root) + SOCKET, Handler)
+    server = _Server(str(host.root) + BESIDE.own(version), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server
 

@@ -15,7 +15,9 @@ from tests.fleet.aboard.host import Built, Cut, Host, build
 
 FORWARD = [step for step in Step if not step.name.startswith("RETURN")]
 BACK = [step for step in Step if step.name.startswith("RETURN")]
-SWITCHED = {Step.RESTART, Step.HEALTH, Step.CONFIRM, Step.CLEAN}
+SWITCHED = {Step.LINK, Step.RESTART, Step.HEALTH, Step.CONFIRM, Step.DRAIN, Step.CLEAN}
+SERVED = SWITCHED - {Step.LINK}
+CONFIRMED = {Step.DRAIN, Step.CLEAN}
 
 
 def cut(host: Host, step: Step, built: Built) -> None:
@@ -34,30 +36,36 @@ def test_a_cut_leaves_old_or_new_and_the_next_run_finishes(
     host.accept(one)
     cut(host, step, two)
     assert host.current() == (two.version if step in SWITCHED else one.version)
+    assert host.served == (two.version if step in SERVED else one.version)
     assert host.is_whole(str(host.current()))
     if power:
         host.reboot()
-        assert host.current() == (two.version if step is Step.CLEAN else one.version)
+        assert host.current() == (two.version if step in CONFIRMED else one.version)
+        assert host.served == host.current()
         assert host.is_whole(str(host.current()))
     result = host.accept(two)
-    assert result.result == ("already" if step is Step.CLEAN else "confirmed")
-    assert host.current() == host.running == two.version
+    assert result.result == ("already" if step in CONFIRMED else "confirmed")
+    assert host.current() == host.running == host.served == two.version
+    lifecycle.recover(host.world)
+    assert list(host.servers) == [two.version]
     assert (host.stage(one), host.stage(two)) == ("confirmed", "confirmed")
 
 
-@pytest.mark.parametrize("step", [*FORWARD[:10], *BACK], ids=lambda step: step.label)
+@pytest.mark.parametrize("step", [*FORWARD[:12], *BACK], ids=lambda step: step.label)
 @pytest.mark.parametrize("power", [False, True], ids=["process", "power"])
 def test_a_cut_of_a_bad_release_ends_with_the_old_one(host: Host, step: Step, power: bool) -> None:
     one, two = build(1), build(2)
     host.accept(one)
-    host.ill.add(two.version)
+    host.spoilt.add(two.version)
     cut(host, step, two)
     assert host.current() in (one.version, two.version)
+    assert host.served in (one.version, two.version)
     if power:
         host.reboot()
-        assert host.current() == one.version
+        assert host.current() == host.served == one.version
     assert host.accept(two).result == "returned"
-    assert host.current() == host.running == one.version
+    assert host.current() == host.running == host.served == one.version
+    assert list(host.servers) == [one.version]
     assert (host.stage(one), host.stage(two)) == ("confirmed", "rolled_back")
 
 
@@ -67,7 +75,7 @@ def test_a_cut_of_the_first_release_leaves_none_or_a_whole_one(host: Host, step:
     cut(host, step, one)
     assert host.current() in (None, one.version)
     host.reboot()
-    assert host.current() == (one.version if step is Step.CLEAN else None)
+    assert host.current() == host.served == (one.version if step in CONFIRMED else None)
     assert host.accept(one).exit_code == 0
     assert host.is_whole(one.version)
 
@@ -86,7 +94,7 @@ def test_a_rollback_that_was_cut_can_be_asked_for_again(
     host.cut_at = None
     if power:
         host.reboot()
-    if step is not Step.CLEAN:
+    if step not in CONFIRMED:
         assert lifecycle.rollback(host.world, "onboard").result == "confirmed"
     assert host.current() == one.version
     assert (host.stage(one), host.stage(two)) == ("confirmed", "rolled_back")

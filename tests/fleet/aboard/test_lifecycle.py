@@ -18,6 +18,8 @@ from fleet.aboard.world import Completed
 from roles.services import quoted
 from tests.fleet.aboard.host import Host, build
 
+RETURN = [step for step in Step if step.name.startswith("RETURN")]
+
 
 def test_the_first_release_becomes_current_and_is_confirmed(host: Host) -> None:
     one = build(1)
@@ -26,7 +28,7 @@ def test_the_first_release_becomes_current_and_is_confirmed(host: Host) -> None:
     assert host.current() == one.version
     assert host.stage(one) == "confirmed"
     assert host.is_whole(one.version)
-    assert host.asked == 3
+    assert host.asked == 6
 
 
 def test_the_steps_come_in_their_order(host: Host) -> None:
@@ -108,29 +110,73 @@ def test_a_setup_that_fails_leaves_the_old_release_as_it_was(host: Host) -> None
         ("flapping", "well and ill by turns|answered 503"),
     ],
 )
-def test_a_release_that_is_not_well_is_returned_from(host: Host, fault: str, reason: str) -> None:
+def test_a_release_that_is_not_well_is_never_met_by_anybody(
+    host: Host, fault: str, reason: str
+) -> None:
     one, two = build(1), build(2)
     host.accept(one)
     getattr(host, fault).add(two.version)
-    host.log["turnaround-api.service"] = "Traceback\n  File x\nValueError: no such column\n"
+    log = "Traceback\n  File x\nValueError: no such column\n"
+    host.log[f"turnaround-api@{two.version}.service"] = log
+    host.commands.clear()
+    host.steps.clear()
     result = host.accept(two)
-    assert (result.result, result.former, result.exit_code) == ("returned", one.version, 4)
-    assert host.current() == host.running == one.version
+    assert (result.result, result.former, result.exit_code) == ("refused", one.version, 4)
+    assert Step.LINK not in host.steps
+    assert not any(command[:2] == ["systemctl", "restart"] for command in host.commands)
+    assert host.current() == host.running == host.served == one.version
+    assert list(host.servers) == [one.version]
     assert host.stage(two) == "rolled_back"
     assert host.stage(one) == "confirmed"
     assert any(one in host.reason(two) for one in reason.split("|"))
     assert "no such column" in host.reason(two)
-    assert host.steps[-3:] == [Step.RETURN_SWITCH, Step.RETURN_RESTART, Step.RETURN_RECORD]
+    assert host.steps[-4:] == RETURN
+
+
+def test_a_release_that_is_spoilt_once_it_serves_is_returned_from(host: Host) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.spoilt.add(two.version)
+    result = host.accept(two)
+    assert (result.result, result.former, result.exit_code) == ("returned", one.version, 4)
+    assert host.current() == host.running == host.served == one.version
+    assert list(host.servers) == [one.version]
+    assert (host.stage(one), host.stage(two)) == ("confirmed", "rolled_back")
+    assert "/health answered 503" in host.reason(two)
+    assert host.steps[-4:] == RETURN
+
+
+@pytest.mark.parametrize(
+    ("short", "reason"),
+    [
+        ({"free_bytes": 20 << 20}, "20 MiB are free on the disk, expected 32 or more"),
+        ({"memory_free": 0.03}, "3.0% of the memory is free, expected 4% or more"),
+    ],
+)
+def test_a_release_that_leaves_the_host_no_room_is_not_well(
+    host: Host, short: dict[str, float], reason: str
+) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+
+    def at(step: Step) -> None:
+        if step is Step.BESIDE:
+            vars(host).update(short)
+
+    assert lifecycle.accept(replace(host.world, at=at), io.BytesIO(two.frames())).exit_code == 4
+    assert reason in host.reason(two)
+    assert host.served == one.version
 
 
 def test_each_unit_says_its_own_reason_however_much_the_others_say(host: Host) -> None:
     two = build(2)
-    host.dead.add(two.version)
+    host.spoilt.add(two.version)
     frames = '  File "arbiter.py", line 1, in run\n' * 40
-    host.log["turnaround-api.service"] = f"Traceback\n{frames}RuntimeError: no such table\nbye\n"
+    api = f"turnaround-api@{two.version}.service"
+    host.log[api] = f"Traceback\n{frames}RuntimeError: no such table\nbye\n"
     host.log["turnaround-agent.service"] = "the hangar did not answer\n" * 200
     host.accept(two)
-    assert "turnaround-api.service said at last: Traceback / RuntimeError" in host.reason(two)
+    assert f"{api} said at last: Traceback / RuntimeError" in host.reason(two)
     assert "no such table / bye" in host.reason(two)
     assert "turnaround-agent.service said at last: the hangar did not answer" in host.reason(two)
     assert "arbiter.py" not in host.reason(two)
@@ -145,26 +191,22 @@ def test_a_release_has_thirty_seconds_to_be_well(host: Host) -> None:
     assert 30 <= host.clock_s - before < 32
 
 
-def test_a_release_that_speaks_for_another_revision_is_returned_from(host: Host) -> None:
+def test_a_release_that_speaks_for_another_revision_is_refused(host: Host) -> None:
     one, two = build(1), build(2)
     host.accept(one)
-    world = replace(
-        host.world,
-        run=lambda argv, **how: (
-            Completed(0, "") if argv[1] == "restart" else host._run(argv, **how)
-        ),
-    )
+    world = replace(host.world, ask=lambda path, target, within_s: host.answer(one.version))
     result = lifecycle.accept(world, io.BytesIO(two.frames()))
-    assert result.result == "returned"
+    assert result.result == "refused"
     assert f"revision {one.manifest.revision}, expected {two.manifest.revision}" in host.reason(two)
 
 
 def test_a_first_release_that_is_not_well_leaves_none_and_its_units_stopped(host: Host) -> None:
     one = build(1)
-    host.ill.add(one.version)
+    host.spoilt.add(one.version)
     assert host.accept(one).result == "returned"
-    assert host.current() is None
+    assert host.current() is host.served is None
     assert ["systemctl", "stop", *one.manifest.units] in host.commands
+    assert not host.servers
 
 
 def test_a_bad_release_may_be_ordered_again(host: Host) -> None:
@@ -256,7 +298,7 @@ def test_a_rollback_to_a_release_that_is_ill_by_now_returns(host: Host) -> None:
     host.accept(one)
     host.accept(two)
     host.ill.add(one.version)
-    assert lifecycle.rollback(host.world, "onboard").result == "returned"
+    assert lifecycle.rollback(host.world, "onboard").result == "refused"
     assert host.current() == two.version
 
 

@@ -28,7 +28,7 @@ def test_what_is_dumped_is_read_back_and_dumps_to_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 2}, "format: expected 1, found 2"),
+        ({"format": 3}, "format: expected 2, found 3"),
         ({"kind": "../x"}, "kind: expected text like"),
         ({"version": "20260101-1"}, "version: expected"),
         ({"version": "../../../../etc/passwd"}, "version: expected"),

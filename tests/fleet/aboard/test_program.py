@@ -58,7 +58,7 @@ def test_an_artifact_is_taken_in_step_by_step(placed: Path, by_name: bool) -> No
     code, lines, _ = aboard(placed, "accept", stdin=PAGES.frames(), by_name=by_name)
     assert code == 0
     assert " ".join(str(line["step"]) for line in lines[:-1]) == (
-        "receive unpack flush place stage setup trial switch restart health confirm clean"
+        "receive unpack flush place stage setup trial beside switch link restart health confirm drain clean"
     )
     assert lines[-1]["result"] == "confirmed"
     code, (listed,), _ = aboard(placed, "list", by_name=by_name)
@@ -68,7 +68,7 @@ def test_an_artifact_is_taken_in_step_by_step(placed: Path, by_name: bool) -> No
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "said"),
     [
-        (["offer"], b"{}", 65, "format: expected 1"),
+        (["offer"], b"{}", 65, "format: expected 2"),
         (["accept"], b"garbage that is long enough", 65, "the stream starts with"),
         (["accept"], PAGES.frames()[:-10], 4, "the stream was cut"),
         (["rollback", "html5"], b"", 4, "no good release of html5"),
