@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,21 +13,19 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from common.settings import Settings
-
 __all__ = ["blueprint", "revision", "schema_version"]
 
 log = logging.getLogger(__name__)
 
 
-def revision(current_dir: Path, kind: str) -> str:
-    """Return the revision of the release that `current_dir/kind` points to, '' when there is none.
+def revision(release: Path = Path(sys.prefix)) -> str:
+    """Return the revision of a release, '' when it is none; this process runs in its own.
 
-    >>> revision(Path("/opt/turnaround/current"), "onboard")  # doctest: +SKIP
-    '20261123021500-05b9b0f1a2c3'
+    >>> revision(Path("/opt/turnaround/current/onboard"))  # doctest: +SKIP
+    '05b9b0f1a2c305b9b0f1a2c305b9b0f1a2c305b9b'
     """
     try:
-        manifest = json.loads((current_dir / kind / "manifest.json").read_text())
+        manifest = json.loads((release / "manifest.json").read_text())
     except (OSError, ValueError):
         return ""
     return str(manifest.get("revision", "")) if isinstance(manifest, dict) else ""
@@ -55,15 +54,15 @@ def schema_versions() -> tuple[str, ...]:
 
 
 def blueprint(
-    settings: Settings, kind: str, engine: Engine, catalogue: Callable[[], object]
+    engine: Engine, catalogue: Callable[[], object], release: Path = Path(sys.prefix)
 ) -> Blueprint:
     """Return the blueprint with `/health`; 200 when healthy, 503 when not, the same JSON in both.
 
-    Arguments: `kind` is the release that serves (`onboard`, `hangar`); `catalogue` returns what the
-    host knows of its catalogue (a version, a number of items) and may raise.
+    Arguments: `catalogue` returns what the host knows of its catalogue (a version, a number of items)
+    and may raise; `release` is the one that this process runs.
     """
-    # Read when the process starts: this process is that release, even after `current` moved on.
-    own = revision(settings.current_dir, kind)
+    # Of its own environment, whatever is current: it is asked before it becomes that.
+    own = revision(release)
     expected, *older = schema_versions()
     health = Blueprint("health", __name__)
 

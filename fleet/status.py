@@ -53,7 +53,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
-    ] + [line for row in rows for line in _why(row)]
+    ] + [line for row in rows for line in (*_why(row), *_returned(row))]
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -94,6 +94,15 @@ def _why(row: Mapping[str, Any]) -> list[str]:
         return []
     said = f"{str(wanted.get('revision'))[:7]} failed: {one_line(str(wanted.get('reason')))}"
     return [f"{row.get('name') or row.get('host')}: {said}"]
+
+
+def _returned(row: Mapping[str, Any]) -> list[str]:
+    returned = row.get("returned")
+    if not returned:
+        return []
+    revision = str(returned.get("version")).rpartition("-")[2]
+    said = f"{returned.get('kind')} {revision} was returned from"
+    return [f"{row.get('name')}: {said}: {one_line(str(returned.get('reason')))}"]
 
 
 def ago(seconds: int | float | None) -> str:

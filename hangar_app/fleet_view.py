@@ -60,6 +60,7 @@ class AircraftRow:
     syncing: bool
     work: list[WorkSeen]
     wanted: WantedSeen | None = None
+    returned: Mapping[str, str] | None = None  # the release that it last returned from, and why
 
 
 def behind_down(head: Head, told: Mapping[str, Any] | None) -> int:
@@ -126,6 +127,7 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         syncing=bool(body.get("syncing")),
         work=list(seen.work),
         wanted=seen.wanted,
+        returned=body.get("returned"),
     )
 
 

@@ -18,4 +18,4 @@ def init_app(app: Flask) -> None:
         published = select(func.count()).select_from(Item).where(Item.published)
         return here.session().scalar(published) or 0
 
-    app.register_blueprint(health.blueprint(here.settings, "hangar", here.engine, catalogue))
+    app.register_blueprint(health.blueprint(here.engine, catalogue))

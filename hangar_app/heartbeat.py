@@ -48,6 +48,15 @@ class ReleaseState(Part):
     state: Word | None = None
 
 
+class Returned(Part):
+    """The release that was last returned from aboard, and why."""
+
+    kind: Name
+    version: Word
+    at: Word
+    reason: Annotated[str, Field(max_length=1000)]
+
+
 class Up(Part):
     epoch: Word | None = None
     sealed: Count = 0
@@ -81,6 +90,7 @@ class Heartbeat(Part):
     position: Position | None = None
     flight: Word | None = None
     releases: dict[Name, ReleaseState | None] = Field(default_factory=dict)
+    returned: Returned | None = None
     schema_version: Word | None = Field(default=None, alias="schema")
     up: dict[Name, Up] = Field(default_factory=dict)
     pushed: bool = False

@@ -53,8 +53,6 @@ def create_app(services: Services | None = None) -> Flask:
     portal.init_app(app)
     app.register_blueprint(
         health.blueprint(
-            services.settings,
-            "onboard",
             services.engine,
             lambda: {
                 "version": services.library.version,

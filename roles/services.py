@@ -130,7 +130,14 @@ def unit(
 
 
 def beside(
-    name: str, *, kind: str, description: str, command: str, finish_s: int, **walls: Any
+    name: str,
+    *,
+    kind: str,
+    description: str,
+    command: str,
+    finish_s: int,
+    groups: Sequence[str] = (),
+    **walls: Any,
 ) -> None:
     """Declares a process that serves people: each version is a unit of its own, `NAME@VERSION.service`.
 
@@ -149,6 +156,7 @@ def beside(
         kind=kind,
         description=description,
         command=command,
+        groups=groups,
         umask="0007",
         finish_s=finish_s,
         notify=[require.systemd.restarted(target)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -19,7 +18,8 @@ from PIL import Image
 
 from ci.story.publish import aboard, editor, find
 from ci.story.teller import eventually
-from ci.story.world import TOP, World
+from ci.story.under_load import revision_with
+from ci.story.world import World
 from fleet.aboard import stream
 
 pytestmark = pytest.mark.hosts
@@ -248,26 +248,9 @@ def link_down(world: World, name: str) -> Iterator[None]:
 
 
 def broken_revision(index: Path) -> str:
-    """A revision of this repository whose app raises when it is imported; no branch leads to it."""
-
-    def git(*args: str, stdin: str = "") -> str:
-        who = ["-c", "user.name=story", "-c", "user.email=story@example.com"]
-        done = subprocess.run(
-            ["git", *who, *args],
-            cwd=TOP,
-            env={**os.environ, "GIT_INDEX_FILE": str(index)},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
-    path = "onboard_app/__init__.py"
-    blob = git("hash-object", "-w", "--stdin", stdin='raise RuntimeError("broken on purpose")\n')
-    git("read-tree", "HEAD")
-    git("update-index", "--cacheinfo", f"100644,{blob},{path}")
-    return git("commit-tree", git("write-tree"), "-p", "HEAD", "-m", "An app that does not come up")
+    """A revision whose app raises when it is imported."""
+    app = 'raise RuntimeError("broken on purpose")\n'
+    return revision_with({"onboard_app/__init__.py": app}, index)
 
 
 def artifact_stream(manifest: dict[str, object], sha256: str, body: bytes) -> bytes:

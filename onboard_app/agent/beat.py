@@ -19,6 +19,7 @@ from onboard_app.avionics.store import Store, read_state
 from sync import state
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+REASON = 500  # characters of why a release was returned from; all of it is aboard
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def body(
         "position": position(flight),
         "flight": flight["flight"],
         "releases": releases(settings),
+        "returned": returned(settings),
         "disk": disk(settings.state_dir),
         "syncing": syncing,
     }
@@ -65,13 +67,39 @@ def position(flight: Mapping[str, Any]) -> dict[str, Any] | None:
 def releases(settings: Settings) -> dict[str, dict[str, str]]:
     """Which release of each kind is current, and how far it is trusted, as far as can be read."""
     found = {}
-    records = _json(settings.state_dir / "aboard" / "state.json").get("kinds", {})
+    records = _records(settings)
     for current in sorted(settings.current_dir.glob("[!.]*")):
         if current.is_dir():
             version = current.resolve().name
             record = records.get(current.name, {}).get(version, {})
             found[current.name] = {"version": version, "state": str(record.get("stage", "unknown"))}
     return found
+
+
+def returned(settings: Settings) -> dict[str, str] | None:
+    """The release that was last returned from or refused here, and why; None once a newer one is good.
+
+    It may have happened with nobody near: this is how they hear of it.
+    """
+    newest = None
+    for kind, versions in _records(settings).items():
+        order = [
+            (str(one["at"]), str(one["stage"]), version, str(one.get("reason") or ""))
+            for version, one in versions.items()
+            if one["stage"] in ("confirmed", "rolled_back")
+        ]
+        at, stage, version, reason = max(order, default=("", "", "", ""))
+        if stage == "rolled_back" and at > (newest or {}).get("at", ""):
+            newest = {"kind": kind, "version": version, "at": at, "reason": reason[:REASON]}
+    return newest
+
+
+def _records(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
+    """What aboard remembers of each release, by kind and version."""
+    kinds: dict[str, dict[str, dict[str, Any]]] = _json(
+        settings.state_dir / "aboard" / "state.json"
+    ).get("kinds", {})
+    return kinds
 
 
 def disk(folder: Path) -> dict[str, int] | None:

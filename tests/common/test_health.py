@@ -26,7 +26,7 @@ def settings(new_settings: Callable[..., Settings]) -> Settings:
 
 def ask(settings: Settings, engine: Engine, catalogue: Callable[[], object]) -> tuple[int, object]:
     app = Flask("test")
-    app.register_blueprint(health.blueprint(settings, "onboard", engine, catalogue))
+    app.register_blueprint(health.blueprint(engine, catalogue, settings.current_dir / "onboard"))
     answer = app.test_client().get("/health")
     return answer.status_code, answer.get_json()
 
@@ -56,7 +56,7 @@ def test_a_host_without_its_database_says_so(settings: Settings) -> None:
 
 
 def test_without_a_release_there_is_no_revision(new_settings: Callable[..., Settings]) -> None:
-    assert health.revision(new_settings().current_dir, "onboard") == ""
+    assert health.revision(new_settings().current_dir / "onboard") == ""
 
 
 @pytest.fixture

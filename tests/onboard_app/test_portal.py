@@ -10,6 +10,7 @@ import shutil
 from uuid import uuid4
 
 import pytest
+from flask import before_render_template
 from sqlalchemy import text
 
 from common.schema import SurveyAnswer, UsageEvent
@@ -273,6 +274,27 @@ def test_a_new_bundle_is_used_without_a_restart(client, services):
     for name in ("one", "two", "one"):
         current.unlink(missing_ok=True)
         current.symlink_to(releases / name)
+        answer = client.get("/join")
+        assert f"bundle {name}" in answer.text
+        assert f"/static/{name}/portal.css" in answer.text
+        assert answer.headers["X-Release"] == f"dev, {name}"
+
+
+def test_a_page_is_of_one_bundle_though_the_link_moves_while_it_is_made(client, services):
+    releases, current = services.settings.state_dir / "r", services.settings.current_dir / "html5"
+    current.parent.mkdir(parents=True)
+    for name in ("one", "two"):
+        shutil.copytree(PACKAGE / "templates", releases / name / "templates")
+        for path in (releases / name / "templates").glob("*.html"):
+            path.write_text(path.read_text() + f"<!-- {name} {path.name} -->")
+    current.symlink_to(releases / "one")
+
+    def move(_: object, **__: object) -> None:
+        current.unlink(missing_ok=True)
+        current.symlink_to(releases / "two")
+
+    with before_render_template.connected_to(move):
         page = client.get("/join").text
-        assert f"bundle {name}" in page
-        assert f"portal.css?v={name}" in page
+    assert "<!-- one base.html -->" in page
+    assert "two" not in re.findall(r"<!-- (\w+) ", page)
+    assert "/static/two/" not in page

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import require
-from fleet.aboard.trial import RESTART_S
+from fleet.aboard.serving import START_S
 from fleet.build import APPLICATIONS
 from fleet.context import RoleContext, contexts
 from fleet.inventory import Host, Inventory
@@ -166,7 +166,7 @@ def test_a_release_restarts_all_that_runs_it(name: str, kind: str) -> None:
 def test_a_worker_that_is_stopped_may_finish_what_is_short() -> None:
     for name, text in workers().items():
         seconds = int(re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[0])
-        assert 0 < seconds < RESTART_S, name
+        assert 0 < seconds < START_S, name
         # What it started, such as ssh or ffmpeg, is not told to stop before it.
         assert "KillMode=mixed\n" in text, name
 

@@ -16,7 +16,7 @@ def services(name: str) -> dict[str, str]:
     catalog, folder = declared(fleet()[name]), "file:/etc/systemd/system/"
     keys = [one.key for one in catalog if re.fullmatch(rf"{folder}turnaround-.*\.service", one.key)]
     return {
-        key.removeprefix(folder).removesuffix(".service"): content(
+        key.removeprefix(folder).removesuffix(".service").removesuffix("@"): content(
             catalog, key.removeprefix("file:")
         )
         for key in keys

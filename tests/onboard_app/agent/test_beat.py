@@ -98,3 +98,36 @@ def test_releases_are_named_with_how_far_they_are_trusted(new_settings):
 
 def test_without_a_release_none_is_named(new_settings):
     assert beat.releases(new_settings()) == {}
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ({"1": ("confirmed", "09:00")}, None),
+        ({"1": ("confirmed", "09:00"), "2": ("rolled_back", "10:00")}, "2"),
+        ({"1": ("rolled_back", "09:00"), "2": ("confirmed", "10:00")}, None),
+        ({"1": ("confirmed", "09:00"), "2": ("trial", "10:00")}, None),
+        ({"1": ("rolled_back", "09:00"), "2": ("rolled_back", "10:00")}, "2"),
+        ({}, None),
+    ],
+)
+def test_the_hangar_hears_what_was_returned_from_until_a_newer_one_is_good(
+    new_settings, stages, expected
+):
+    settings = new_settings()
+    (settings.state_dir / "aboard").mkdir(parents=True)
+    versions = {
+        version: {"stage": stage, "at": f"2026-01-01T{at}:00Z", "reason": "no such column" * 99}
+        for version, (stage, at) in stages.items()
+    }
+    (settings.state_dir / "aboard" / "state.json").write_text(
+        json.dumps({"format": 1, "kinds": {"onboard": versions}})
+    )
+    said = beat.returned(settings)
+    assert (said and said["version"]) == expected
+    if said:
+        assert said["kind"] == "onboard"
+        assert said["reason"].startswith("no such column")
+        assert len(said["reason"]) == beat.REASON
+        body = json.dumps({"node": "EC-TAA", "at": "2026-01-02T03:04:05Z", "returned": said})
+        assert heartbeat.parse(body.encode()).returned.version == expected
