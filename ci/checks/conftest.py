@@ -45,3 +45,20 @@ def aircraft(world: World, connect: Connect, request: pytest.FixtureRequest) -> 
 @pytest.fixture(scope="session", params=["hangar", "EC-TAA", "EC-TAB"])
 def host(connect: Connect, request: pytest.FixtureRequest) -> Host:
     return connect(request.param)
+
+
+def one_serves(host: Host, kind: str, name: str) -> None:
+    """Of what serves people one version runs, the current one, and nginx is led to it."""
+    version = host.file(f"/opt/turnaround/current/{kind}").linked_to.rpartition("/")[2]
+    unit = f"turnaround-{name}@{version}.service"
+    loaded = host.run("systemctl list-units --all --plain --no-legend 'turnaround-%s@*'", name)
+    assert [line.split()[0] for line in loaded.stdout.splitlines()] == [unit]
+    shown = host.run("systemctl show -p User -p ActiveState -p ProtectSystem %s", unit).stdout
+    assert set(shown.splitlines()) == {
+        "User=turnaround",
+        "ActiveState=active",
+        "ProtectSystem=strict",
+    }
+    link = host.file(f"/run/turnaround/{name}.sock")
+    assert link.linked_to == f"/run/turnaround/{name}-{version}.sock"
+    assert link.user == "root"

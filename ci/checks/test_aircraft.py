@@ -7,12 +7,13 @@ import json
 import pytest
 from testinfra.host import Host
 
+from ci.checks.conftest import one_serves
 from ci.story.world import World
 
 pytestmark = pytest.mark.hosts
 
 
-@pytest.mark.parametrize("name", ["turnaround-avionics", "turnaround-api", "turnaround-agent"])
+@pytest.mark.parametrize("name", ["turnaround-avionics", "turnaround-agent"])
 def test_our_units_run_as_our_account(aircraft: Host, name: str) -> None:
     assert aircraft.service(name).is_running
     assert aircraft.service(name).is_enabled
@@ -20,6 +21,10 @@ def test_our_units_run_as_our_account(aircraft: Host, name: str) -> None:
     assert "User=turnaround\n" in shown.stdout
     assert "ProtectSystem=strict" in shown.stdout
     assert "NoNewPrivileges=yes" in shown.stdout
+
+
+def test_one_version_serves_as_our_account_and_the_link_names_it(aircraft: Host) -> None:
+    one_serves(aircraft, "onboard", "api")
 
 
 @pytest.mark.parametrize("kind", ["onboard", "html5"])

@@ -6,6 +6,7 @@ import pytest
 import requests
 from testinfra.host import Host
 
+from ci.checks.conftest import one_serves
 from ci.story.world import World
 
 pytestmark = pytest.mark.hosts
@@ -14,9 +15,11 @@ pytestmark = pytest.mark.hosts
 QUEUES = ("dispatch", "sync", "publish", "media", "converge")
 
 
-@pytest.mark.parametrize(
-    "name", ["turnaround-web", *(f"turnaround-worker-{queue}" for queue in QUEUES)]
-)
+def test_one_version_serves_as_our_account_and_the_link_names_it(hangar: Host) -> None:
+    one_serves(hangar, "hangar", "web")
+
+
+@pytest.mark.parametrize("name", [f"turnaround-worker-{queue}" for queue in QUEUES])
 def test_our_units_run_as_our_account(hangar: Host, name: str) -> None:
     assert hangar.service(name).is_running
     assert hangar.service(name).is_enabled

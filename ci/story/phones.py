@@ -88,12 +88,14 @@ class Phone(threading.Thread):
             text = answer.read().decode()
         except (OSError, http.client.HTTPException) as error:
             self._close()
-            return self._failed(f"{path}: {type(error).__name__}: {error}")
+            self._failed(f"{path}: {type(error).__name__}: {error}")
+            return None
         if not self.keeps:
             self._close()
         release = answer.headers.get("X-Release", "")
         if answer.status != 200 or (of_app and not release):
-            return self._failed(f"{path}: {answer.status} {text[:120]}")
+            self._failed(f"{path}: {answer.status} {text[:120]}")
+            return None
         with self.lock:
             self.seen.requests += 1
             waited = (time.monotonic() - began) * 1000

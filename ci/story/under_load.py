@@ -30,7 +30,7 @@ class Load:
 
     def longest(self, *steps: str) -> float:
         """The longest that these steps took together in one release, in seconds."""
-        return max(sum(one["steps"].get(step, 0) for step in steps) for one in self.releases)
+        return max(sum(float(one["steps"].get(step, 0)) for step in steps) for one in self.releases)
 
 
 def deploys(world: World, name: str, times: int, folder: Path) -> Load:

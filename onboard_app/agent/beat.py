@@ -81,7 +81,7 @@ def returned(settings: Settings) -> dict[str, str] | None:
 
     It may have happened with nobody near: this is how they hear of it.
     """
-    newest = None
+    newest: dict[str, str] = {}
     for kind, versions in _records(settings).items():
         order = [
             (str(one["at"]), str(one["stage"]), version, str(one.get("reason") or ""))
@@ -89,9 +89,9 @@ def returned(settings: Settings) -> dict[str, str] | None:
             if one["stage"] in ("confirmed", "rolled_back")
         ]
         at, stage, version, reason = max(order, default=("", "", "", ""))
-        if stage == "rolled_back" and at > (newest or {}).get("at", ""):
+        if stage == "rolled_back" and at > newest.get("at", ""):
             newest = {"kind": kind, "version": version, "at": at, "reason": reason[:REASON]}
-    return newest
+    return newest or None
 
 
 def _records(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
