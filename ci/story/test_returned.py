@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -61,6 +62,6 @@ def test_an_aircraft_returns_by_itself_and_the_hangar_hears_why(
     assert "was returned from: /health" in world.fab("status")
 
 
-def health(world: World, name: str) -> dict[str, object]:
-    answer: dict[str, object] = requests.get(f"{world.portal(name)}/health", timeout=20).json()
+def health(world: World, name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = requests.get(f"{world.portal(name)}/health", timeout=20).json()
     return answer

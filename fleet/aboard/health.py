@@ -88,7 +88,7 @@ def _ask(world: World, manifest: Manifest, socket: str, path: str) -> str | None
         answer = json.loads(body)
         healthy, revision = answer["healthy"], answer["revision"]
     except (ValueError, TypeError, KeyError):
-        return f"{path} answered {status} {body[:200]!r}, which is no health report"
+        return f"{path} answered {status} with {len(body)} bytes that are no health report"
     if revision != manifest.revision:
         return f"{path} speaks for revision {revision}, expected {manifest.revision}"
     if status != 200 or healthy is not True:

@@ -83,13 +83,14 @@ def returned(settings: Settings) -> dict[str, str] | None:
     """
     newest: dict[str, str] = {}
     for kind, versions in _records(settings).items():
+        # Where ops went back, a good one and a bad one are of the same second: that is no news.
         order = [
-            (str(one["at"]), str(one["stage"]), version, str(one.get("reason") or ""))
+            (str(one["at"]), one["stage"] == "confirmed", version, str(one.get("reason") or ""))
             for version, one in versions.items()
             if one["stage"] in ("confirmed", "rolled_back")
         ]
-        at, stage, version, reason = max(order, default=("", "", "", ""))
-        if stage == "rolled_back" and at > newest.get("at", ""):
+        at, good, version, reason = max(order, default=("", True, "", ""))
+        if not good and at > newest.get("at", ""):
             newest = {"kind": kind, "version": version, "at": at, "reason": reason[:REASON]}
     return newest or None
 

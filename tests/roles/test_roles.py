@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import require
-from fleet.aboard.serving import START_S
+from fleet.aboard.serving import DRAIN_S, START_S
 from fleet.build import APPLICATIONS
 from fleet.context import RoleContext, contexts
 from fleet.inventory import Host, Inventory
@@ -161,6 +161,18 @@ def test_each_queue_has_one_worker_of_its_own() -> None:
 @pytest.mark.parametrize(("name", "kind"), [("hangar", "hangar"), ("EC-TAA", "onboard")])
 def test_a_release_restarts_all_that_runs_it(name: str, kind: str) -> None:
     assert set(APPLICATIONS[kind].units) == set(units(fleet()[name], kind))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("hangar", "hangar"), ("EC-TAA", "onboard")])
+def test_what_serves_is_a_unit_of_each_version_on_a_socket_of_its_own(name: str, kind: str) -> None:
+    beside = APPLICATIONS[kind].beside
+    text = content(declared(fleet()[name]), f"/etc/systemd/system/{beside.unit}")
+    assert f"ExecStart=/opt/turnaround/releases/{kind}/%i/bin/python -m gunicorn " in text
+    assert f" --bind unix:{beside.own('%i')} " in text
+    assert "Type=notify\n" in text
+    stop_s = int(re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[0])
+    graceful_s = int(re.findall(r" --graceful-timeout (\d+) ", text)[0])
+    assert graceful_s < stop_s < DRAIN_S
 
 
 def test_a_worker_that_is_stopped_may_finish_what_is_short() -> None:

@@ -105,7 +105,7 @@ def test_a_setup_that_fails_leaves_the_old_release_as_it_was(host: Host) -> None
     ("fault", "reason"),
     [
         ("ill", '/health answered 503 {"healthy": false'),
-        ("dead", "which is no health report"),
+        ("dead", "answered 502 with 6 bytes that are no health report"),
         ("restless", "died and was started again"),
         ("flapping", "well and ill by turns|answered 503"),
     ],

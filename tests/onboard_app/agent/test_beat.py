@@ -107,6 +107,7 @@ def test_without_a_release_none_is_named(new_settings):
         ({"1": ("confirmed", "09:00"), "2": ("rolled_back", "10:00")}, "2"),
         ({"1": ("rolled_back", "09:00"), "2": ("confirmed", "10:00")}, None),
         ({"1": ("confirmed", "09:00"), "2": ("trial", "10:00")}, None),
+        ({"1": ("confirmed", "10:00"), "2": ("rolled_back", "10:00")}, None),
         ({"1": ("rolled_back", "09:00"), "2": ("rolled_back", "10:00")}, "2"),
         ({}, None),
     ],
