@@ -21,9 +21,9 @@ def test_what_sudo_ran_is_in_the_journal_with_the_caller(host: Host) -> None:
     host.check_output("su - ops -c %s", f"sudo -n /bin/echo {word}")
     said = host.check_output("journalctl -t sudo -o cat -S -1min")
     lines = [line for line in said.splitlines() if f"COMMAND=/bin/echo {word}" in line]
-    assert len(lines) == 1
-    assert lines[0].split()[0] == "ops"
-    assert "USER=root" in lines[0]
+    assert lines
+    assert all(line.split()[0] == "ops" and "USER=root" in line for line in lines)
+    assert "EXIT=0" in lines[-1]
 
 
 def test_sudo_hands_on_nothing_of_the_callers_environment(host: Host) -> None:
