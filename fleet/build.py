@@ -23,7 +23,7 @@ class Application:
     """A kind of artifact that is a Python environment.
 
     Args:
-        packages: folders at the top of the checkout that make our wheel.
+        packages: folders at the top of the checkout that are our part of it.
         left_out: what below them is no part of it.
         setup: run on the host before the switch, relative to the release.
         units: what is restarted there.
@@ -135,10 +135,11 @@ def _application(
     lock = f"requirements/{kind}.txt"
     commit.export([lock], work)
     pins = build_wheels.read_lock((work / lock).read_text(), f"{lock} of {commit.sha[:12]}")
-    ours = build_ours.wheel(
-        commit, f"turnaround-{kind}", application.packages, application.left_out, work
+    ours = build_ours.sources(commit, application.packages, application.left_out, work / "tree")
+    brought = [_wheel(path, out) for path in wheels.wheels(pins)]
+    files = artifact.files(
+        [*(artifact.keep(path, place, out) for place, path in ours.items()), *brought]
     )
-    files = artifact.files(_wheel(path, out) for path in (ours, *wheels.wheels(pins)))
     return Manifest(
         kind=kind,
         version=commit.version,
@@ -146,7 +147,7 @@ def _application(
         python=build_wheels.PYTHON,
         platform=build_wheels.PLATFORM,
         files=files,
-        wheels=tuple(file.path for file in files),
+        wheels=tuple(sorted(file.path for file in brought)),
         setup=application.setup,
         units=application.units,
         beside=(application.beside,),

@@ -15,6 +15,9 @@ from .manifest import NAME, Manifest, is_inside
 from .steps import Step
 from .world import World
 
+SOURCES = "app"
+"""The folder of a release with our own packages, as plain files: of a change only what it touched travels."""
+
 UNPACKED_LIMIT = 2 << 30
 COMPILE_SECONDS = 300.0
 _TO_SITE_PACKAGES = ("purelib", "platlib")
@@ -52,8 +55,9 @@ def release(world: World, manifest: Manifest) -> Path:
         # Some wheels bring files for other Pythons, so a file that cannot be compiled is no error.
         # Root compiles: nothing of the caller's folder, nor of what is compiled, may run in it.
         compiler = [str(building / "bin/python"), "-I", "-S", "-m", "compileall", "-q", "-j", "0"]
+        code = [str(building / part) for part in ("lib", SOURCES) if (building / part).exists()]
         world.run(
-            [*compiler, "-s", str(building), "-p", str(final), str(building / "lib")],
+            [*compiler, "-s", str(building), "-p", str(final), *code],
             timeout_s=COMPILE_SECONDS,
             cwd=building,
         )
@@ -94,6 +98,8 @@ def _environment(world: World, manifest: Manifest, building: Path) -> None:
         "include-system-site-packages = false\n"
         f"version = {manifest.python}\n"
     )
+    # Where site-packages is relative to the release, so that it may be moved into its place.
+    (library / "turnaround.pth").write_text(f"../../../{SOURCES}\n")
     by_path = {file.path: file for file in manifest.files}
     room = UNPACKED_LIMIT
     for wheel in manifest.wheels:

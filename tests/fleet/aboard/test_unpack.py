@@ -139,15 +139,21 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, library: Pat
         unpack.unpack_wheel(path, "app.whl", library, ROOM)
 
 
+FILES = {
+    "app/ours/__init__.py": b"number = 1\n",
+    "wheels/library.whl": wheel({"library.py": b"same = True\n"}),
+}
+
+
 def test_the_environment_runs_its_own_code_and_nothing_of_the_machine(host: Host) -> None:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    built = build(1)
+    built = build(1, files=FILES)
     built = replace(built, manifest=replace(built.manifest, python=python))
     interpreter = Path(sys.base_prefix) / "bin" / f"python{python}"
     host.world = replace(host.world, python=interpreter, python_version=python)
     host.accept(built)
     release = host.world.release("onboard", built.version)
-    code = "import app, sys, json; print(json.dumps([app.number, sys.prefix, sys.path]))"
+    code = "import library, ours, sys, json; print(json.dumps([ours.number, sys.prefix, sys.path]))"
     done = subprocess.run(
         [f"{host.world.link('onboard')}/bin/python", "-c", code],
         capture_output=True,
@@ -158,8 +164,10 @@ def test_the_environment_runs_its_own_code_and_nothing_of_the_machine(host: Host
     number, prefix, path = json.loads(done.stdout)
     assert number == 1
     assert Path(prefix).resolve() == release.resolve()
-    assert [one for one in path if "site-packages" in one] == [
-        f"{host.world.link('onboard')}/lib/python{python}/site-packages"
+    current = host.world.link("onboard")
+    assert [one for one in path if one.startswith(str(current))] == [
+        f"{current}/lib/python{python}/site-packages",
+        f"{current}/app",
     ]
 
 
@@ -170,7 +178,7 @@ def test_byte_code_names_the_place_where_the_release_will_be(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "compileall.py").write_text("open('was here', 'w')")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    built = build(1)
+    built = build(1, files=FILES)
     built = replace(built, manifest=replace(built.manifest, python=python, setup=()))
     told = host.world.run
     interpreter = Path(sys.base_prefix) / "bin" / f"python{python}"
@@ -182,7 +190,9 @@ def test_byte_code_names_the_place_where_the_release_will_be(
     )
     host.accept(built)
     release = host.world.release("onboard", built.version)
-    (compiled,) = release.glob("lib/*/site-packages/app/__pycache__/*.pyc")
-    assert str(release / "lib").encode() in compiled.read_bytes()
-    assert b".tmp" not in compiled.read_bytes()
+    (library,) = release.glob("lib/*/site-packages/__pycache__/library.*.pyc")
+    (ours,) = release.glob("app/ours/__pycache__/*.pyc")
+    for compiled, folder in ((library, "lib"), (ours, "app")):
+        assert str(release / folder).encode() in compiled.read_bytes()
+        assert b".tmp" not in compiled.read_bytes()
     assert not (tmp_path / "was here").exists()
