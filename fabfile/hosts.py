@@ -68,26 +68,28 @@ def converge(
     from fleet.away import away
     from fleet.converge import converge as make
     from fleet.session import finish, session
+    from fleet.shipping import note
 
     part = "nothing is queued, because --tags takes a part" if tags else ""
     why_not = "--check queues nothing" if check else part
     with session(inventory, target, limit) as fleet:
-        finish(
-            make(
-                fleet.inventory,
-                fleet.hosts,
-                fleet.connections,
-                lambda: fleet.reporter("drift" if check else "converge", json, whole=diff),
-                check=check,
-                diff=diff,
-                slots=slots,
-                tags=tags,
-                max_failed=max_failed,
-                away=lambda: away(
-                    fleet.inventory, fleet.hosts, fleet.connections, target, limit, why_not
-                ),
-            )
+        outcomes = make(
+            fleet.inventory,
+            fleet.hosts,
+            fleet.connections,
+            lambda: fleet.reporter("drift" if check else "converge", json, whole=diff),
+            check=check,
+            diff=diff,
+            slots=slots,
+            tags=tags,
+            max_failed=max_failed,
+            away=lambda: away(
+                fleet.inventory, fleet.hosts, fleet.connections, target, limit, why_not
+            ),
         )
+        if not check:
+            note(fleet, "converge", outcomes)
+        finish(outcomes)
 
 
 @task(
@@ -135,19 +137,21 @@ def undo(
     """Put back the files that the last run on hosts replaced; a second time puts them forth."""
     from fleet.runs import undo_on
     from fleet.session import finish, session
+    from fleet.shipping import note
     from fleet.slots import on_each
 
     with session(inventory, target, limit) as fleet:
         to = fleet.connections.to
-        finish(
-            on_each(
-                fleet.hosts,
-                lambda host, say: undo_on(to(host), say, check=check, diff=diff),
-                fleet.reporter("undo", json, whole=diff),
-                slots,
-                after=fleet.connections.hang_up,
-            )
+        outcomes = on_each(
+            fleet.hosts,
+            lambda host, say: undo_on(to(host), say, check=check, diff=diff),
+            fleet.reporter("undo", json, whole=diff),
+            slots,
+            after=fleet.connections.hang_up,
         )
+        if not check:
+            note(fleet, "undo", outcomes)
+        finish(outcomes)
 
 
 @task(
@@ -173,20 +177,21 @@ def resume(
     from fleet.context import catalog
     from fleet.runs import resume_on
     from fleet.session import finish, session
+    from fleet.shipping import note
     from fleet.slots import on_each
 
     with session(inventory, target, limit) as fleet:
         to = fleet.connections.to
         declared = {host.name: catalog(fleet.inventory, host) for host in fleet.hosts}
-        finish(
-            on_each(
-                fleet.hosts,
-                lambda host, say: resume_on(to(host), declared[host.name], run, say),
-                fleet.reporter("resume", json),
-                slots,
-                after=fleet.connections.hang_up,
-            )
+        outcomes = on_each(
+            fleet.hosts,
+            lambda host, say: resume_on(to(host), declared[host.name], run, say),
+            fleet.reporter("resume", json),
+            slots,
+            after=fleet.connections.hang_up,
         )
+        note(fleet, "resume", outcomes)
+        finish(outcomes)
 
 
 @task(

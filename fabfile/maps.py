@@ -60,13 +60,19 @@ def deploy_maps_to_server(
     c: Context, target: str, name: str, limit: str = "", inventory: str = "", json: bool = False
 ) -> None:
     """Ship the maps that were packaged last under a name; files that an aircraft has do not travel."""
+    from fleet.artifact import Artifact
     from fleet.maps import newest
-    from fleet.release_commands import in_group, ship
+    from fleet.release_commands import in_group
     from fleet.session import finish, session
+    from fleet.shipping import deploy
+
+    command = "deploy-maps-to-server"
+
+    def packaged() -> list[Artifact]:
+        maps = newest(name).verify()
+        print(f"maps {name} {maps.manifest.version}, {maps.size / 1e6:.1f} MB", file=sys.stderr)
+        return [maps]
 
     with session(inventory, target, limit) as fleet:
         hosts = in_group(fleet.hosts, target, "aircraft", "deploy-hangar")
-        maps = newest(name).verify()
-        print(f"maps {name} {maps.manifest.version}, {maps.size / 1e6:.1f} MB", file=sys.stderr)
-        reporter = fleet.reporter("deploy-maps-to-server", json)
-        finish(ship(hosts, fleet.connections, [maps], reporter))
+        finish(deploy(fleet, command, hosts, packaged, lambda: fleet.reporter(command, json)))

@@ -28,19 +28,24 @@ def _ship(
     as_json: bool,
 ) -> None:
     """Builds what is wanted (kind, revision) before any host is touched, then ships it."""
+    from fleet.artifact import Artifact
     from fleet.build import build
-    from fleet.release_commands import in_group, ship
+    from fleet.release_commands import in_group
     from fleet.session import finish, session
+    from fleet.shipping import deploy
 
-    with session(inventory, target, limit) as fleet:
-        hosts = in_group(fleet.hosts, target, group, instead)
+    def built() -> list[Artifact]:
         artifacts = []
         for kind, revision in wanted:
             artifact = build(kind, revision).verify()
             version, size = artifact.manifest.version, artifact.size / 1e6
             print(f"built {kind} {version}, {size:.1f} MB", file=sys.stderr)
             artifacts.append(artifact)
-        finish(ship(hosts, fleet.connections, artifacts, fleet.reporter(command, as_json)))
+        return artifacts
+
+    with session(inventory, target, limit) as fleet:
+        hosts = in_group(fleet.hosts, target, group, instead)
+        finish(deploy(fleet, command, hosts, built, lambda: fleet.reporter(command, as_json)))
 
 
 @task(
@@ -152,6 +157,9 @@ def rollback(
     """Go back to the good releases before the current ones; they are on the hosts already."""
     from fleet.release_commands import go_back
     from fleet.session import finish, session
+    from fleet.shipping import note
 
     with session(inventory, target, limit) as fleet:
-        finish(go_back(fleet.hosts, fleet.connections, kind, fleet.reporter("rollback", json)))
+        outcomes = go_back(fleet.hosts, fleet.connections, kind, fleet.reporter("rollback", json))
+        note(fleet, "rollback", outcomes)
+        finish(outcomes)

@@ -7,9 +7,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fleet.aboard import envelope
 from fleet.aboard.manifest import NAME, File, Manifest
 from fleet.errors import FleetError
 
@@ -27,10 +28,12 @@ class Artifact:
     Args:
         manifest: what it consists of.
         blobs: the folder with its files, `ab/<sha256>`.
+        envelope: who lets it onto hosts, signed; None until it is about to be shipped.
     """
 
     manifest: Manifest
     blobs: Path
+    envelope: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -75,6 +78,13 @@ def save(manifest: Manifest, out: Path) -> Artifact:
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / NAME, manifest.dump())
     return Artifact(manifest, out / "blobs")
+
+
+def sealed(artifact: Artifact, content: bytes) -> Artifact:
+    """The artifact with its envelope, which is written beside the manifest in one step."""
+    folder = artifact.blobs.parent / artifact.manifest.kind / artifact.manifest.version
+    _replace(folder / envelope.NAME, content)
+    return replace(artifact, envelope=content)
 
 
 def keep(source: Path, path: str, out: Path) -> File:

@@ -24,6 +24,7 @@ class RoleContext:
     What a role needs and the inventory does not give is a UsageError with file and line.
     """
 
+    fleet: str
     name: str
     groups: tuple[str, ...]
     tower: str | None
@@ -63,6 +64,7 @@ def contexts(inventory: Inventory) -> dict[str, RoleContext]:
     for host in inventory.hosts.values():
         variables = Vars(host, inventory.path, inventory.opener)
         hosts[host.name] = RoleContext(
+            inventory.fleet,
             host.name,
             host.groups,
             host.tower,

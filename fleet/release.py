@@ -7,6 +7,7 @@ stream with those.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from fleet.aboard import stream
-from fleet.artifact import Artifact
+from fleet.artifact import Artifact, BadArtifact
 from fleet.errors import RemoteFailed
 
 Input = bytes | Iterable[bytes] | None
@@ -117,13 +118,14 @@ def deploy(
 
     Args:
         link: the way to the host.
-        artifact: verified, since every file of it is about to be trusted.
+        artifact: verified, since every file of it is about to be trusted, and with its envelope.
         on_step: told what is being done.
 
     Returns:
         The outcome; a release that was returned from, or refused, is one too.
 
     Raises:
+        BadArtifact: it has no envelope; nothing was asked.
         fleet.errors.Offline: the host cannot be reached, or the link broke; running it again goes on.
         RemoteFailed: the host has no aboard, or it said nothing that can be understood.
 
@@ -132,15 +134,23 @@ def deploy(
         'confirmed'
     """
     order = _Order(link, artifact.manifest.kind, artifact.manifest.version)
+    if artifact.envelope is None:
+        raise BadArtifact(
+            f"artifact {order.kind} {order.version}: expected an envelope, found none"
+        )
     on_step(f"asking what is missing ({order.kind})")
-    answer = order.ask(["offer"], artifact.manifest.dump(), ASK_S)
+    envelope, manifest = stream.pack(stream.ENVELOPE, artifact.envelope), artifact.manifest.dump()
+    offered = stream.MAGIC + stream.pack(stream.MANIFEST, manifest) + envelope
+    answer = order.ask(["offer"], offered, ASK_S)
     if "missing" not in answer:
         return order.outcome(answer)
     if (answer["current"], answer["stage"]) == (order.version, "confirmed"):
         return order.outcome({"result": "already", "former": order.version})
     missing = [str(sha256) for sha256 in answer["missing"]]
     on_step(f"sending {counted(len(missing), 'file')} ({order.kind})")
-    ended = order.ask(["accept"], _stream(artifact, missing), SHIP_S, on_step)
+    # The manifest is there by now; its hash stands for it.
+    head = stream.head(stream.OFFERED, hashlib.sha256(manifest).hexdigest(), 0) + envelope
+    ended = order.ask(["accept"], _stream(artifact, head, missing), SHIP_S, on_step)
     return order.outcome(ended, len(missing))
 
 
@@ -256,9 +266,9 @@ def _object(line: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _stream(artifact: Artifact, missing: Sequence[str]) -> Iterator[bytes]:
-    """The one stream: the manifest, the missing files, the end."""
-    yield stream.MAGIC + stream.pack(stream.MANIFEST, artifact.manifest.dump())
+def _stream(artifact: Artifact, head: bytes, missing: Sequence[str]) -> Iterator[bytes]:
+    """The one stream: the head, the missing files, the end."""
+    yield stream.MAGIC + head
     paths = {file.sha256: file.path for file in artifact.manifest.files}
     for sha256 in missing:
         path, size = artifact.path(sha256), artifact.manifest.sizes[sha256]

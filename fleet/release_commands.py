@@ -177,10 +177,10 @@ def _plain(one: release.Outcome) -> dict[str, Any]:
 
 
 def _moved(one: release.Outcome) -> str:
-    """What moved, in a few words: `onboard 2026…: 1 file, 46.1 kB, 4.2 s`."""
+    """What moved, in a few words: `onboard 2026…: 1 file, 46.1 kB on the link, 4.2 s`."""
     name = f"{one.kind} {one.version}" if one.version else one.kind
     if one.result == "already":
         return f"{name} is current"
     files = release.counted(one.files, "file")
     ended = "" if one.ok else f" {one.result}"
-    return f"{name}{ended}: {files}, {one.bytes / 1e3:.1f} kB, {one.seconds:.1f} s"
+    return f"{name}{ended}: {files}, {one.bytes / 1e3:.1f} kB on the link, {one.seconds:.1f} s"

@@ -14,6 +14,7 @@ from fleet.secrets import Opener
 from require import Secret
 
 _INTERFACE = r"[a-zA-Z][a-zA-Z0-9._-]{0,14}"
+_PUBLIC_KEY = r"(ssh-ed25519|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]+={0,2}( [ -~]*)?"
 _ENDPOINT = r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})"
 T = TypeVar("T")
 
@@ -75,6 +76,11 @@ class Vars(dict[str, Any]):
         """Returns a host and a port."""
         return self._read(key, "an address and a port such as 203.0.113.10:51820", _endpoint)
 
+    def public_keys(self, key: str) -> list[str]:
+        """Returns one or more public keys of OpenSSH, all Ed25519."""
+        expected = "a list of public keys such as `ssh-ed25519 AAAA… eva`"
+        return self._read(key, expected, _public_keys)
+
     def flag(self, key: str, default: bool) -> bool:
         """Returns yes or no, which YAML writes as true or false."""
         return self._read(key, "true or false", _flag, default)
@@ -110,6 +116,12 @@ def _line(value: Any) -> str:
     if not str(value).strip() or "\n" in str(value):
         raise ValueError
     return str(value)
+
+
+def _public_keys(value: Any) -> list[str]:
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    return [_like(_PUBLIC_KEY)(each) for each in value]
 
 
 def _like(pattern: str) -> Callable[[Any], str]:

@@ -9,6 +9,8 @@ from roles.context import Context
 
 SOURCES = Path(__file__).resolve().parent.parent / "fleet" / "aboard"
 # Isolated: root's import path holds nothing of the caller's folder or environment.
+# The namespaces of what ops sign: releases, and configurations that wait at the hangar.
+SIGNED = "turnaround-release,turnaround-configuration"
 PROGRAM = '#!/bin/sh\nexec /usr/bin/python3 -B -I /opt/turnaround/aboard "$@"\n'
 
 
@@ -18,6 +20,15 @@ def apply(host: Context) -> None:
     for source in sorted(SOURCES.glob("*.py")):
         require.file.file(f"/opt/turnaround/aboard/{source.name}", content=source.read_bytes())
     require.file.file("/opt/turnaround/bin/aboard", content=PROGRAM, mode=0o755)
+    # Whose releases are taken in, and as which fleet's.
+    require.file.file("/etc/turnaround/fleet_name", content=f"{host.fleet}\n")
+    require.file.file(
+        "/etc/turnaround/keys/release_signers",
+        content="".join(
+            f'release namespaces="{SIGNED}" {key}\n'
+            for key in host.vars.public_keys("release_signers")
+        ),
+    )
     require.systemd.unit("turnaround-aboard-recover.service", template="systemd/recover.service.j2")
     require.systemd.service("turnaround-aboard-recover", running=None)
     require.systemd.timer(

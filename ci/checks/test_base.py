@@ -37,6 +37,14 @@ def test_service_runs_and_starts_at_boot(host: Host, name: str) -> None:
     assert service.is_enabled
 
 
+def test_only_a_key_of_the_inventory_lets_a_release_in(host: Host) -> None:
+    signers = host.file("/etc/turnaround/keys/release_signers")
+    assert (signers.user, signers.mode) == ("root", 0o644)
+    assert signers.content_string.startswith('release namespaces="turnaround-release,')
+    assert host.file("/etc/turnaround/fleet_name").content_string.strip()
+    assert host.run("ssh-keygen -Y verify").rc != 127
+
+
 def test_time_is_utc(host: Host) -> None:
     assert host.run("readlink /etc/localtime").stdout.strip() == "/usr/share/zoneinfo/Etc/UTC"
 

@@ -16,6 +16,7 @@ vars:
   tower_userspace: true
   kernel_shared: true # a host of a lab is a container: kernel and clock are this machine's
   upgrade_daily: false # nothing takes apt's lock behind a test's back
+  release_signers: ["{signer}"]
 groups:
   hangar: {{roles: [base, aboard, tower, hangar]}}
   aircraft: {{roles: [base, aboard, tower, aircraft], vars: {{via: hangar, converge_by_hangar: true}}}}
@@ -37,14 +38,15 @@ _AIRCRAFT = """\
 """
 
 
-def text(plan: Plan, aircraft: int) -> str:
-    """Returns the inventory of the lab with that many aircraft. Pure."""
+def text(plan: Plan, aircraft: int, signer: str) -> str:
+    """Returns the inventory of the lab with that many aircraft, and the key that signs its releases. Pure."""
     hangar = plan.hangar
     head = _HEAD.format(
         lab=plan.lab,
         tower_network=plan.tower_network,
         hangar=hangar.port("cell0").ip,
         hangar_tower=hangar.tower,
+        signer=signer.strip(),
     )
     return head + "".join(_entry(plan, host) for host in plan.hosts(aircraft)[1:])
 
@@ -59,8 +61,8 @@ def _entry(plan: Plan, host: HostPlan) -> str:
     )
 
 
-def write(path: Path, plan: Plan, aircraft: int) -> None:
+def write(path: Path, plan: Plan, aircraft: int, signer: str) -> None:
     """Writes the inventory whole, so that nobody reads half of it."""
     unfinished = path.with_suffix(".new")
-    unfinished.write_text(text(plan, aircraft))
+    unfinished.write_text(text(plan, aircraft, signer))
     unfinished.rename(path)

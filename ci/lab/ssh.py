@@ -39,12 +39,11 @@ class Door:
         return self.address == self.plan.tower
 
 
-def make_ops_key(path: Path) -> str:
-    """Makes the lab's ops key when it is not there, and returns its public half."""
+def make_key(path: Path, owner: str) -> str:
+    """Makes a key of the lab when it is not there, and returns its public half."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        comment = "ops of the lab"
-        shell.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)])
+        shell.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", owner, "-f", str(path)])
     return path.with_suffix(".pub").read_text()
 
 

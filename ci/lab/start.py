@@ -81,7 +81,9 @@ class Starter:
         network.raise_bridges(plan.bridges(kept.aircraft))
         firewall.open_for(plan, kept.aircraft)
         self._start_daemon(hosts)
-        ops_public = ssh.make_ops_key(self.directory / "keys" / "ops_ed25519")
+        keys = self.directory / "keys"
+        ops_public = ssh.make_key(keys / "ops_ed25519", "ops of the lab")
+        signer = ssh.make_key(keys / "signing_ed25519", "releases of the lab")
 
         def make(each: Host) -> None:
             each.tree.mount(Path(kept.base))
@@ -93,7 +95,7 @@ class Starter:
         with ThreadPoolExecutor(max_workers=4) as pool:
             # list() so that the first fault is raised here.
             list(pool.map(make, hosts))
-        inventory.write(self.directory / "inventory.yml", plan, kept.aircraft)
+        inventory.write(self.directory / "inventory.yml", plan, kept.aircraft, signer)
         return hosts
 
     def boot(self, each: Host, kept: State) -> None:

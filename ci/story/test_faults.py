@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import pytest
 import requests
@@ -20,7 +23,9 @@ from ci.story.publish import aboard, editor, find
 from ci.story.teller import eventually
 from ci.story.under_load import revision_with
 from ci.story.world import World
+from fleet import envelope
 from fleet.aboard import stream
+from fleet.aboard.envelope import RELEASE, Envelope
 
 pytestmark = pytest.mark.hosts
 
@@ -82,7 +87,7 @@ def test_an_artifact_with_a_wrong_hash_never_becomes_current(world: World) -> No
     manifest["files"][0] |= {"sha256": "0" * 64, "size": len(body)}
     refused = subprocess.run(
         [*world.ssh_argv(name), "sudo -n /opt/turnaround/bin/aboard accept"],
-        input=artifact_stream(manifest, "0" * 64, body),
+        input=artifact_stream(world, manifest, "0" * 64, body),
         capture_output=True,
         check=False,
         timeout=120,
@@ -253,14 +258,26 @@ def broken_revision(index: Path) -> str:
     return revision_with({"onboard_app/__init__.py": app}, index)
 
 
-def artifact_stream(manifest: dict[str, object], sha256: str, body: bytes) -> bytes:
+def artifact_stream(world: World, manifest: dict[str, Any], sha256: str, body: bytes) -> bytes:
     """What `fab deploy` would send, with a file whose bytes are not those that its hash promises."""
     frame = stream.pack(stream.FILE, body)
     lying = frame[:2] + bytes.fromhex(sha256) + frame[34:]
+    text = json.dumps(manifest).encode()
+    said = Envelope(
+        fleet=world.lab.name,
+        kind=manifest["kind"],
+        version=manifest["version"],
+        manifest=hashlib.sha256(text).hexdigest(),
+        counter=int(time.time()),
+        at=envelope.now(),
+        by="story",
+    )
+    key = envelope.key_in(world.lab.directory / "keys")
     return b"".join(
         [
             stream.MAGIC,
-            stream.pack(stream.MANIFEST, json.dumps(manifest).encode()),
+            stream.pack(stream.MANIFEST, text),
+            stream.pack(stream.ENVELOPE, envelope.signed(said, key, RELEASE)),
             lying,
             stream.pack(stream.END),
         ]

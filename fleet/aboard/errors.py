@@ -25,3 +25,9 @@ class ManifestError(AboardError):
 
 class StreamCut(AboardError):
     """The stream ended too early; what had arrived whole is kept, and nothing else was changed."""
+
+
+class BadOrder(AboardError):
+    """An order on standard input is not as agreed; nothing was changed."""
+
+    exit_code = BAD_ARTIFACT

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
 from . import disk, lock, serving, store, trial, unpack
+from . import head as heads
 from . import state as states
-from .errors import AboardError, Busy, ManifestError
-from .manifest import MANIFEST_LIMIT, Manifest, parse
+from .errors import AboardError, Busy
+from .manifest import Manifest
 from .state import Record, Stage, State
 from .steps import Step
-from .stream import MANIFEST, Reader
+from .stream import Reader
 from .trial import Result
 from .world import World
 
 SETUP_S = 600.0
 
 
-def offer(world: World, text: bytes) -> dict[str, object]:
-    """Answer which of a manifest's files are missing here, before anything travels.
+def offer(world: World, source: BinaryIO) -> dict[str, object]:
+    """Answer which of an artifact's files are missing here, before any of them travels.
+
+    Args:
+        source: the head of a stream as `stream` defines it; the manifest is kept for `accept`.
 
     Raises:
         ManifestError, AboardError: this host would refuse it.
     """
-    manifest = parse(text)
+    head = heads.read(world, Reader(source))
+    manifest = head.manifest
     if world.current(manifest.kind) == manifest.version:
         unpack.check_same(world, manifest)
     unpack.check_room(world, manifest)
+    heads.keep(world, head)
     record = states.load(world).get(manifest.kind, manifest.version)
     return {
         "kind": manifest.kind,
@@ -53,16 +58,8 @@ def accept(world: World, source: BinaryIO) -> Result:
     """
     with lock.held(world, "deploy"):
         stream = Reader(source)
-        frame = stream.next()
-        if frame.kind != MANIFEST:
-            raise ManifestError("the stream does not begin with a manifest; build and send again")
-        text = b"".join(stream.content(frame, MANIFEST_LIMIT))
-        if (found := hashlib.sha256(text).hexdigest()) != frame.sha256:
-            raise ManifestError(
-                f"manifest: expected sha256 {frame.sha256[:12]}…, found {found[:12]}…; nothing was "
-                "taken in: send again"
-            )
-        manifest = parse(text)
+        head = heads.read(world, stream)
+        manifest = head.manifest
         kind, version = manifest.kind, manifest.version
         state = trial.settle(world, spare=(kind, version))
         former, record = world.current(kind), state.get(kind, version)
@@ -76,6 +73,7 @@ def accept(world: World, source: BinaryIO) -> Result:
         world.at(Step.RECEIVE)
         store.receive(world, manifest, stream)
         unpack.release(world, manifest)
+        state = states.count(world, state, kind, head.taken)
         if record is not None and record.trial is not None:
             # A trial that was cut off goes on; its preparations were made before it began.
             former = record.trial.former

@@ -16,9 +16,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from . import lifecycle
+from . import ledger, lifecycle
 from .errors import FAILED, USAGE, AboardError, ManifestError
-from .manifest import MANIFEST_LIMIT, is_kind
+from .manifest import is_kind
 from .steps import Step
 from .world import World
 
@@ -73,9 +73,16 @@ def main(
 
 def _carry_out(arguments: argparse.Namespace, world: World, source: BinaryIO, say: Say) -> int:
     if arguments.order == "offer":
-        say(lifecycle.offer(world, source.read(MANIFEST_LIMIT + 1)))
+        say(lifecycle.offer(world, source))
     elif arguments.order == "list":
         say(lifecycle.listing(world))
+    elif arguments.order == "issue":
+        say({"counter": ledger.issue(world, source.read(ledger.ORDER_LIMIT + 1))})
+    elif arguments.order == "record":
+        ledger.record(world, source.read(ledger.ORDER_LIMIT + 1))
+        say({"result": "recorded"})
+    elif arguments.order == "audit":
+        say({"entries": ledger.last(world, arguments.last)})
     elif arguments.order == "recover":
         found = lifecycle.recover(world)
         for one in found:
@@ -119,11 +126,19 @@ def _kind(text: str) -> str:
     return text
 
 
+def _lines(text: str) -> int:
+    if not text.isdecimal() or int(text) > ledger.SHOWN_LIMIT:
+        raise argparse.ArgumentTypeError(f"expected 0 to {ledger.SHOWN_LIMIT}, found {text!r}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="aboard", description="Releases on this host: take in, switch, return.")
     parser.add_argument("--root", default="/", help="where the host's tree is (for tests)")
     orders = parser.add_subparsers(dest="order", required=True)
-    orders.add_parser("offer", help="manifest on standard input: which of its files are missing")
+    orders.add_parser(
+        "offer", help="head of an artifact on standard input: which files are missing"
+    )
     orders.add_parser("accept", help="artifact on standard input: make it current, or return")
     back = orders.add_parser("rollback", help="go back to the good release before")
     back.add_argument("kind", type=_kind)
@@ -131,4 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         "recover", help="return from trials that ran out, start what is current (at boot)"
     )
     orders.add_parser("list", help="what is on this host")
+    orders.add_parser("issue", help="(hangar) who ships what on standard input: a new counter")
+    orders.add_parser("record", help="(hangar) how it ended on standard input: into the audit log")
+    audit = orders.add_parser("audit", help="(hangar) the end of the audit log")
+    audit.add_argument("--last", type=_lines, default=20)
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -70,10 +70,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """The highest counter that was taken in of a kind, and the SHA-256 of its manifest."""
+
+    counter: int
+    manifest: str
+
+
+@dataclass(frozen=True)
 class State:
-    """All records, by kind and version; immutable, saved whole."""
+    """All records, by kind and version, and the counters by kind; immutable, saved whole."""
 
     kinds: dict[str, dict[str, Record]]
+    taken: dict[str, Taken] = field(default_factory=dict)
 
     def get(self, kind: str, version: str | None) -> Record | None:
         """The record of a release, or None where there is none."""
@@ -105,7 +114,7 @@ class State:
     def put(self, kind: str, *records: Record) -> State:
         """The state with these records in place of what it had under their versions."""
         versions = {**self.kinds.get(kind, {}), **{one.version: one for one in records}}
-        return State({**self.kinds, kind: versions})
+        return replace(self, kinds={**self.kinds, kind: versions})
 
     def forget(self, kind: str, present: Iterable[str]) -> State:
         """The state without old records of releases whose directory is gone."""
@@ -114,9 +123,8 @@ class State:
         gone = [one for one in kept if one.version not in here]
         dropped = {one.version for one in gone if one.stage is not Stage.ROLLED_BACK}
         dropped |= {one.version for one in gone[REMEMBERED:]}
-        return State(
-            {**self.kinds, kind: {one.version: one for one in kept if one.version not in dropped}}
-        )
+        left = {one.version: one for one in kept if one.version not in dropped}
+        return replace(self, kinds={**self.kinds, kind: left})
 
 
 def load(world: World) -> State:
@@ -134,7 +142,8 @@ def load(world: World) -> State:
             {
                 kind: {version: _record(fields) for version, fields in releases.items()}
                 for kind, releases in document["kinds"].items()
-            }
+            },
+            {kind: Taken(**fields) for kind, fields in document.get("taken", {}).items()},
         )
     except FileNotFoundError:
         return State({})
@@ -164,5 +173,14 @@ def save(world: World, state: State) -> None:
 def record(world: World, state: State, kind: str, *records: Record) -> State:
     """Save these records and return the state that holds them."""
     state = state.put(kind, *records)
+    save(world, state)
+    return state
+
+
+def count(world: World, state: State, kind: str, taken: Taken) -> State:
+    """Save the counter that was taken in of a kind and return the state that holds it."""
+    if state.taken.get(kind) == taken:
+        return state
+    state = replace(state, taken={**state.taken, kind: taken})
     save(world, state)
     return state

@@ -1,8 +1,9 @@
-"""The one stream that carries an artifact to a host: the manifest, then the files the host lacks.
+"""The one stream that carries an artifact to a host: manifest, envelope, then the files the host lacks.
 
 magic     b"turnaround-artifact 1\\n"
 frame*    kind u8 | coding u8 | sha256 32 bytes | length u64 big-endian | that many bytes
 kind      1 manifest (first, once) · 2 file · 3 end (no bytes; without it the stream was cut)
+          4 envelope (second, once) · 5 instead of 1: the manifest of that hash, which was offered before
 coding    0 as it is · 1 zlib; the hash is always that of the decoded bytes
 """
 
@@ -19,7 +20,15 @@ from .errors import ManifestError, StreamCut
 from .manifest import FILE_LIMIT, MANIFEST_LIMIT
 
 MAGIC = b"turnaround-artifact 1\n"
-MANIFEST, FILE, END = 1, 2, 3
+MANIFEST, FILE, END, ENVELOPE, OFFERED = 1, 2, 3, 4, 5
+ENVELOPE_LIMIT = 16 << 10
+_LIMITS = {
+    MANIFEST: MANIFEST_LIMIT,
+    FILE: FILE_LIMIT,
+    END: 64,
+    ENVELOPE: ENVELOPE_LIMIT,
+    OFFERED: 0,
+}
 _HEADER = struct.Struct(">BB32sQ")
 _CHUNK = 1 << 18
 
@@ -66,7 +75,7 @@ class Reader:
     def next(self) -> Frame:
         """The next frame's head; its bytes must be taken with `content` before the next call."""
         kind, coding, digest, length = _HEADER.unpack(self._exactly(_HEADER.size))
-        limit = {MANIFEST: MANIFEST_LIMIT, FILE: FILE_LIMIT, END: 64}.get(kind)
+        limit = _LIMITS.get(kind)
         if limit is None or coding not in (0, 1) or length > limit:
             raise ManifestError(
                 f"the stream holds a frame of kind {kind}, coding {coding}, {length} bytes, "

@@ -42,6 +42,7 @@ class Run(Protocol):
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        stdin: bytes | None = None,
     ) -> Completed: ...
 
 
@@ -52,12 +53,14 @@ def run(
     user: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    stdin: bytes | None = None,
 ) -> Completed:
     """Run a command, as another user where one is named; one that hangs is ended and has failed."""
     try:
         done = subprocess.run(
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=timeout_s,
@@ -169,6 +172,16 @@ class World:
     def state_folder(self) -> Path:
         """Where aboard remembers."""
         return self.root / "var/lib/turnaround/aboard"
+
+    @property
+    def signers(self) -> Path:
+        """Whose releases this host takes, in OpenSSH's format of allowed signers."""
+        return self.root / "etc/turnaround/keys/release_signers"
+
+    @property
+    def fleet_file(self) -> Path:
+        """The name of the fleet that this host is of."""
+        return self.root / "etc/turnaround/fleet_name"
 
     @property
     def env_file(self) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fleet import release
-from fleet.artifact import Artifact
+from fleet.artifact import Artifact, BadArtifact
 from fleet.errors import LinkLost, RemoteFailed
 from fleet.release import Outcome
 from tests.fleet.aboard.host import Built, build, new_host
@@ -63,6 +64,23 @@ def test_large_files_travel_in_pieces_and_arrive(link: Link, saved: Saved) -> No
     assert (folder / "static/film.webp").read_bytes() == big
 
 
+def test_an_artifact_that_nobody_signed_is_not_even_offered(link: Link, saved: Saved) -> None:
+    with pytest.raises(BadArtifact, match="expected an envelope, found none"):
+        release.deploy(link, replace(saved(build(1)), envelope=None))
+    assert link.orders == []
+
+
+def test_the_manifest_travels_once_and_compressed(link: Link, saved: Saved) -> None:
+    pages = {f"static/page-{number:03d}.html": b"%d" % number for number in range(200)}
+    release.deploy(link, saved(build(1, "html5", pages)))
+    link.sent.clear()
+    one = saved(build(2, "html5", {**pages, "static/page-007.html": b"another"}))
+    assert release.deploy(link, one).files == 1
+    offered, accepted = link.sent
+    assert offered < len(one.manifest.dump()) / 2
+    assert accepted < 1500
+
+
 def test_what_is_current_costs_one_trip(link: Link, saved: Saved) -> None:
     one = saved(build(1))
     release.deploy(link, one)
@@ -109,7 +127,7 @@ def test_a_host_for_another_python_refuses_before_anything_travels(
     link: Link, saved: Saved
 ) -> None:
     one = saved(build(1))
-    link.host.world = type(link.host.world)(root=link.host.root, python_version="3.11")
+    link.host.world = replace(link.host.world, python_version="3.11")
     outcome = release.deploy(link, one)
     assert (outcome.result, link.orders) == ("refused", ["offer"])
     assert "is for Python 3.13" in str(outcome.reason)

@@ -134,7 +134,7 @@ def test_a_host_that_is_off_line_is_no_failure(links: Links, both: list[Artifact
 def test_a_link_that_breaks_is_off_line_and_the_next_run_finishes(
     links: Links, both: list[Artifact]
 ) -> None:
-    links.by_name["EC-TAA"].cut_after = 1500
+    links.by_name["EC-TAA"].cut_after = 1000
     (outcome,) = release_commands.ship([ONE], links, both, PlainReporter(io.StringIO()))
     assert outcome.code == Exit.OFFLINE == LinkLost.exit_code
     links.by_name["EC-TAA"].cut_after = None
@@ -214,12 +214,11 @@ def test_a_failed_release_names_what_to_do() -> None:
 
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
-    """Two hosts that nobody may reach, and a key of ops."""
+    """Two hosts that nobody may reach, and the keys of ops."""
     (tmp_path / "keys").mkdir()
-    key = tmp_path / "keys/ops_ed25519"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=20
-    )
+    for name in ("ops_ed25519", "signing_ed25519"):
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "keys" / name)]
+        subprocess.run(argv, check=True, timeout=20)
     path = tmp_path / "inventory.yml"
     path.write_text(
         "fleet: test\n"
@@ -252,3 +251,17 @@ def test_wrong_usage_ends_with_64_before_any_host_is_touched(
         words += ["--inventory", str(inventory)]
     assert Commands("fab").main(["fab", *words]) == Exit.USAGE
     assert said in capsys.readouterr().err
+
+
+def test_without_a_signing_key_nothing_is_built(
+    inventory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in inventory.parent.glob("keys/signing*"):
+        path.unlink()
+    words = ["deploy", "--target", "EC-TAA", "--inventory", str(inventory)]
+    assert Commands("fab").main(["fab", *words]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert "there is no signing key at" in said
+    assert "then add" in said
+    assert "release_signers" in said
+    assert "built" not in said

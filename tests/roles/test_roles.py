@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import require
+from fleet.aboard.envelope import CONFIGURATION, RELEASE
 from fleet.aboard.serving import DRAIN_S, START_S
 from fleet.build import APPLICATIONS
 from fleet.context import RoleContext, contexts
@@ -39,6 +40,7 @@ def fleet(*, enrolled: bool = True) -> dict[str, RoleContext]:
         "airline": "TA",
         "airline_name": "Turnaround Air",
         "tower_network": "10.1.64.0/24",
+        "release_signers": ["ssh-ed25519 AAAA eva", "ssh-ed25519 BBBB"],
     }
     hosts = [
         Host(
@@ -117,6 +119,16 @@ def test_an_aircraft_key_is_forced_into_its_own_folder() -> None:
         'EC-TAA"',
         'EC-TAB"',
     ]
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_each_host_knows_its_fleet_and_whose_releases_it_takes(name: str) -> None:
+    catalog = declared(fleet()[name])
+    assert content(catalog, "/etc/turnaround/fleet_name") == "lab\n"
+    first = f'release namespaces="{RELEASE},{CONFIGURATION}"'
+    assert content(catalog, "/etc/turnaround/keys/release_signers") == (
+        f"{first} ssh-ed25519 AAAA eva\n{first} ssh-ed25519 BBBB\n"
+    )
 
 
 def test_settings_name_this_host() -> None:

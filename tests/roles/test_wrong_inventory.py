@@ -34,35 +34,35 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
-        ("hangar", "    tower: 10.64.0.1\n", "", ":18: expected tower for hangar"),
-        ("EC-TAA", "    tower: 10.64.1.1\n", "", ":23: expected tower for EC-TAA"),
+        ("hangar", "    tower: 10.64.0.1\n", "", ":20: expected tower for hangar"),
+        ("EC-TAA", "    tower: 10.64.1.1\n", "", ":25: expected tower for EC-TAA"),
         (
             "EC-TAA",
             "    tower: 10.64.0.1\n",
             "",
-            ":22: expected a host in the group hangar with a tower address, for EC-TAA to call",
+            ":24: expected a host in the group hangar with a tower address, for EC-TAA to call",
         ),
-        ("EC-TAA", CABIN, "#", ":23: expected the variable cabin_address for EC-TAA"),
+        ("EC-TAA", CABIN, "#", ":25: expected the variable cabin_address for EC-TAA"),
         (
             "EC-TAA",
             CABIN,
             "cabin_address: the cabin #",
-            f":13: expected cabin_address of EC-TAA to be {AN_ADDRESS}, found 'the cabin'",
+            f":15: expected cabin_address of EC-TAA to be {AN_ADDRESS}, found 'the cabin'",
         ),
-        ("EC-TAA", CABIN, "cabin_address: 10.20 #", ":13: expected cabin_address of EC-TAA to be"),
+        ("EC-TAA", CABIN, "cabin_address: 10.20 #", ":15: expected cabin_address of EC-TAA to be"),
         ("EC-TAA", CABIN, "cabin_address: 10 #", ", found 10"),
         (
             "EC-TAA",
             CABIN,
             "cabin_interface: the cabin\n      cabin_address: 10.20.0.1 #",
-            ":13: expected cabin_interface of EC-TAA to be a network interface such as cabin0",
+            ":15: expected cabin_interface of EC-TAA to be a network interface such as cabin0",
         ),
-        ("EC-TAA", ENDPOINT, "#", ":23: expected the variable tower_endpoint for EC-TAA"),
+        ("EC-TAA", ENDPOINT, "#", ":25: expected the variable tower_endpoint for EC-TAA"),
         (
             "EC-TAA",
             ENDPOINT,
             "tower_endpoint: 203.0.113.10 #",
-            f":14: expected tower_endpoint of EC-TAA to be {AN_ENDPOINT}, found '203.0.113.10'",
+            f":16: expected tower_endpoint of EC-TAA to be {AN_ENDPOINT}, found '203.0.113.10'",
         ),
         ("EC-TAA", ENDPOINT, 'tower_endpoint: "203.0.113.10:70000" #', f"to be {AN_ENDPOINT}"),
         (
@@ -77,7 +77,19 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
             "hangar",
             "public_address: 203.0.113.10 }",
             "public_address: hangar.example }",
-            ":21: expected public_address of hangar to be an IPv4 address",
+            ":23: expected public_address of hangar to be an IPv4 address",
+        ),
+        (
+            "hangar",
+            "  release_signers: [",
+            "  signers: [",
+            ":20: expected the variable release_signers for hangar, which a role needs, found none",
+        ),
+        (
+            "EC-TAA",
+            "release_signers: [ssh-ed25519",
+            "release_signers: [ssh-rsa",
+            ":8: expected release_signers of EC-TAA to be a list of public keys such as",
         ),
         ("hangar", "airline: TA", "airline: [TA]", ":4: expected airline of hangar to be text"),
         ("hangar", "airline_name: Turnaround Air", "airline_name: ~", "in one line, found None"),
@@ -100,7 +112,7 @@ def test_what_a_neighbour_lacks_is_told_of_the_neighbour(tmp_path: Path) -> None
     path = tmp_path / "inventory.yml"
     text = EXAMPLE.replace("  airline: TA\n", "")
     path.write_text(text.replace("vars: { public", "vars: { airline: TA, public"))
-    with pytest.raises(UsageError, match=":22: expected the variable airline for EC-TAA"):
+    with pytest.raises(UsageError, match=":24: expected the variable airline for EC-TAA"):
         declare(path, "hangar")
 
 

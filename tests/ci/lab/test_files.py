@@ -64,13 +64,14 @@ def test_a_folder_without_a_lab_has_no_state(tmp_path: Path):
 
 def test_the_fleets_commands_can_read_the_inventory(tmp_path: Path):
     path = tmp_path / "inventory.yml"
-    inventory.write(path, PLAN, 2)
+    inventory.write(path, PLAN, 2, "ssh-ed25519 AAAA releases of the lab\n")
     hosts = {host.name: host for host in load(path).hosts.values()}
     assert list(hosts) == ["hangar", "EC-TAA", "EC-TAB"]
     second = hosts["EC-TAB"]
     assert (second.address, second.tower, second.via) == ("10.100.64.12", "10.100.64.12", "hangar")
     assert second.vars["cabin_address"] == "10.100.102.1"
     assert second.vars["tower_endpoint"] == "10.100.2.1:51812"
+    assert second.vars["release_signers"] == ["ssh-ed25519 AAAA releases of the lab"]
     assert hosts["hangar"].vars["public_address"] == hosts["hangar"].address == "10.100.2.2"
 
 
@@ -99,9 +100,10 @@ def test_host_keys_are_pinned_under_the_hosts_names():
     assert "StrictHostKeyChecking yes" in ssh.config(doors, Path("/k"), Path("/h"))
 
 
-def test_the_ops_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path):
+def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path):
     path = tmp_path / "keys" / "ops_ed25519"
-    public = ssh.make_ops_key(path)
+    public = ssh.make_key(path, "ops of the lab")
     assert public.startswith("ssh-ed25519 ")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert ssh.make_ops_key(path) == public
+    assert public.endswith(" ops of the lab\n")
+    assert ssh.make_key(path, "ops of the lab") == public

@@ -1,9 +1,14 @@
-"""A host for aboard's tests: real files and a real unix socket; commands, clocks and boots are told."""
+"""A host for aboard's tests: real files and a real unix socket; commands, clocks and boots are told.
+
+Its artifacts are signed by nobody, and its ssh-keygen takes that for good: what is signed in earnest is in
+`tests.fleet.aboard.signing`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -17,12 +22,16 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from fleet.aboard import lifecycle, state, store, stream, world
+from fleet.aboard import envelope, lifecycle, state, store, stream, world
+from fleet.aboard.envelope import Envelope
 from fleet.aboard.manifest import Beside, File, Health, Manifest
 from fleet.aboard.steps import Step
 from fleet.aboard.trial import Result
 from fleet.aboard.world import Completed, World
 
+FLEET = "test"
+COUNTERS = itertools.count(1_700_000_000)
+SIGNATURE = envelope._armour(b"SSHSIG\0\0\0\1" + bytes(100))
 SOCKET = "/run/turnaround/api.sock"
 BESIDE = Beside("turnaround-api@.service", SOCKET)
 
@@ -42,11 +51,30 @@ class Built:
     def version(self) -> str:
         return self.manifest.version
 
-    def frames(self, hashes: Iterable[str] | None = None) -> bytes:
+    def said(self, counter: int | None = None) -> Envelope:
+        """What its envelope says, with the next counter that nobody had."""
+        manifest = self.manifest
+        digest = hashlib.sha256(manifest.dump()).hexdigest()
+        counter = next(COUNTERS) if counter is None else counter
+        at = "2026-01-01T00:00:00Z"
+        return Envelope(FLEET, manifest.kind, manifest.version, digest, counter, at, "eva@desk")
+
+    def head(self, sealed: bytes | None = None) -> bytes:
+        """The stream's beginning: what is offered."""
+        sealed = sealed or envelope.pack(self.said().text(), SIGNATURE)
+        return b"".join(
+            [
+                stream.MAGIC,
+                stream.pack(stream.MANIFEST, self.manifest.dump()),
+                stream.pack(stream.ENVELOPE, sealed),
+            ]
+        )
+
+    def frames(self, hashes: Iterable[str] | None = None, sealed: bytes | None = None) -> bytes:
         """The stream that carries it, with all files or those of these hashes."""
         chosen = self.contents if hashes is None else list(hashes)
         return b"".join(
-            [stream.MAGIC, stream.pack(stream.MANIFEST, self.manifest.dump())]
+            [self.head(sealed)]
             + [stream.pack(stream.FILE, self.contents[one]) for one in chosen]
             + [stream.pack(stream.END)]
         )
@@ -123,7 +151,9 @@ class Host:
 
     def __post_init__(self) -> None:
         (self.root / "run/turnaround").mkdir(parents=True)
-        (self.root / "etc/turnaround").mkdir(parents=True)
+        (self.root / "etc/turnaround/keys").mkdir(parents=True)
+        (self.root / "etc/turnaround/keys/release_signers").touch()
+        (self.root / "etc/turnaround/fleet_name").write_text(f"{FLEET}\n")
         (self.root / "etc/turnaround/app.env").write_text("# settings\nTURNAROUND_NODE='EC-TAA'\n")
         self.world = World(
             root=self.root,
@@ -160,6 +190,10 @@ class Host:
         return lifecycle.accept(
             self.world, io.BytesIO(built.frames(lacking) if frames is None else frames)
         )
+
+    def offer(self, built: Built) -> dict[str, object]:
+        """What `aboard offer` answers to it."""
+        return lifecycle.offer(self.world, io.BytesIO(built.head()))
 
     def reboot(self) -> list[Result]:
         """The power comes back: the units start with what is current, after `aboard recover`."""
@@ -205,7 +239,9 @@ class Host:
     def _sleep(self, seconds: float) -> None:
         self.clock_s += seconds
 
-    def _run(self, argv, *, timeout_s, user=None, env=None, cwd=None) -> Completed:  # type: ignore[no-untyped-def]
+    def _run(self, argv, *, timeout_s, user=None, env=None, cwd=None, stdin=None) -> Completed:  # type: ignore[no-untyped-def]
+        if argv[0] == "ssh-keygen":
+            return Completed(0, "")
         self.commands.append(list(argv))
         if argv[0].endswith("bin/python"):
             return Completed(0, "") if "compileall" in argv else self.setup

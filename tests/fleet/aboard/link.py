@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet import artifact
-from fleet.aboard import program
+from fleet.aboard import envelope, program
 from fleet.artifact import Artifact
 from fleet.errors import LinkLost
 from fleet.release import ABOARD
-from tests.fleet.aboard.host import Built, Host
+from tests.fleet.aboard.host import SIGNATURE, Built, Host
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ class Link:
 
 
 def save(built: Built, folder: Path) -> Artifact:
-    """The artifact as a build would have left it."""
+    """The artifact as a build would have left it, with an envelope."""
     for file in built.manifest.files:
         (folder / "source").write_bytes(built.contents[file.sha256])
         artifact.keep(folder / "source", file.path, folder / "out")
-    return artifact.save(built.manifest, folder / "out")
+    saved = artifact.save(built.manifest, folder / "out")
+    return artifact.sealed(saved, envelope.pack(built.said().text(), SIGNATURE))

@@ -57,7 +57,7 @@ def test_the_link_is_relative_so_that_the_tree_can_be_looked_at_from_outside(hos
 def test_only_what_the_host_lacks_is_asked_for(host: Host) -> None:
     host.accept(build(1))
     two = build(2)
-    lacking = lifecycle.offer(host.world, two.manifest.dump())["missing"]
+    lacking = host.offer(two)["missing"]
     app = two.manifest.files[0]
     assert (app.path, lacking) == ("wheels/app.whl", [app.sha256])
 
@@ -237,7 +237,7 @@ def test_a_full_disk_in_the_trial_returns(host: Host) -> None:
 def test_too_little_room_is_said_before_anything_travels(host: Host) -> None:
     host.free_bytes = 1 << 20
     with pytest.raises(AboardError, match=r"needs 64 MiB .* free are 1 MiB; nothing was changed"):
-        lifecycle.offer(host.world, build(1).manifest.dump())
+        host.offer(build(1))
 
 
 @pytest.mark.parametrize(
@@ -250,9 +250,10 @@ def test_too_little_room_is_said_before_anything_travels(host: Host) -> None:
 def test_an_artifact_for_another_host_is_refused(
     host: Host, field: str, value: str, expected: str
 ) -> None:
-    manifest = replace(build(1).manifest, **{field: value})
+    one = build(1)
+    other = replace(one, manifest=replace(one.manifest, **{field: value}))
     with pytest.raises(ManifestError, match=expected):
-        lifecycle.offer(host.world, manifest.dump())
+        host.offer(other)
 
 
 def test_a_host_without_settings_says_what_to_do(host: Host) -> None:
@@ -371,7 +372,7 @@ def test_a_cut_stream_changes_nothing_and_what_arrived_is_not_sent_again(host: H
         host.accept(two, whole[:-70])
     assert host.current() == one.version
     assert host.stage(two) is None
-    lacking = lifecycle.offer(host.world, two.manifest.dump())["missing"]
+    lacking = host.offer(two)["missing"]
     assert lacking == [two.manifest.files[1].sha256]
 
 

@@ -18,20 +18,28 @@ import pytest
 import fleet.aboard
 from fleet.aboard import program
 from fleet.aboard.steps import Step
+from fleet.aboard.stream import MAGIC, MANIFEST, pack
 from tests.fleet.aboard.host import Host, build, memory
+from tests.fleet.aboard.signing import Signer, signer, trust
 
 SOURCE = Path(fleet.aboard.__file__).parent
 PAGES = build(1, "html5", {"templates/index.html": b"<p>", "static/app.css": b"p{}"})
 
 
+@pytest.fixture(scope="module")
+def eva() -> Signer:
+    return signer()
+
+
 @pytest.fixture
-def placed() -> Iterator[Path]:
-    """The folder as the role places it: the plain files, under another name, and nothing else."""
+def placed(eva: Signer) -> Iterator[Path]:
+    """The folder as the role places it: the plain files, under another name, and whom to trust."""
     with tempfile.TemporaryDirectory(dir=memory()) as root:
         folder = Path(root) / "opt/turnaround/aboard"
         folder.mkdir(parents=True)
         for path in SOURCE.glob("*.py"):
             shutil.copy(path, folder)
+        trust(Path(root), eva)
         yield folder
 
 
@@ -45,17 +53,19 @@ def aboard(
         capture_output=True,
         check=False,
         cwd="/",
-        env={"PYTHONPATH": str(placed.parent)} if by_name else {},
+        env={"PATH": "/usr/bin:/bin", **({"PYTHONPATH": str(placed.parent)} if by_name else {})},
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, lines, done.stderr.decode()
 
 
 @pytest.mark.parametrize("by_name", [False, True], ids=["folder", "name"])
-def test_an_artifact_is_taken_in_step_by_step(placed: Path, by_name: bool) -> None:
-    code, (offer,), _ = aboard(placed, "offer", stdin=PAGES.manifest.dump(), by_name=by_name)
+def test_an_artifact_is_taken_in_step_by_step(placed: Path, by_name: bool, eva: Signer) -> None:
+    sealed = eva.seal(PAGES)
+    code, (offer,), _ = aboard(placed, "offer", stdin=PAGES.head(sealed), by_name=by_name)
     assert (code, offer["current"], len(offer["missing"])) == (0, None, 2)  # type: ignore[arg-type]
-    code, lines, _ = aboard(placed, "accept", stdin=PAGES.frames(), by_name=by_name)
+    frames = PAGES.frames(sealed=sealed)
+    code, lines, _ = aboard(placed, "accept", stdin=frames, by_name=by_name)
     assert code == 0
     assert " ".join(str(line["step"]) for line in lines[:-1]) == (
         "receive unpack flush place stage setup trial beside switch link restart health confirm drain clean"
@@ -68,9 +78,14 @@ def test_an_artifact_is_taken_in_step_by_step(placed: Path, by_name: bool) -> No
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "said"),
     [
-        (["offer"], b"{}", 65, "format: expected 2"),
+        (["offer"], b"garbage that is long enough", 65, "the stream starts with"),
+        (["offer"], MAGIC + pack(MANIFEST, b"{}"), 65, "format: expected 2"),
         (["accept"], b"garbage that is long enough", 65, "the stream starts with"),
-        (["accept"], PAGES.frames()[:-10], 4, "the stream was cut"),
+        (["accept"], PAGES.frames()[:-10], 65, "expected the signature of a key in"),
+        (["accept"], MAGIC + pack(MANIFEST, PAGES.manifest.dump()), 4, "the stream was cut"),
+        (["issue"], b"{}", 65, "the order: expected a JSON object"),
+        (["record"], b"nothing", 65, "the order: expected a JSON object"),
+        (["audit", "--last", "many"], b"", 64, "expected 0 to 10000, found 'many'"),
         (["rollback", "html5"], b"", 4, "no good release of html5"),
         (["rollback", "../etc"], b"", 64, "no kind of release"),
         (["explode"], b"", 64, "invalid choice"),
@@ -103,7 +118,28 @@ def test_what_nobody_foresaw_is_told_like_any_failure(
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
-def test_a_link_that_breaks_after_the_stream_does_not_stop_it(placed: Path) -> None:
+def test_the_audit_log_needs_no_release(placed: Path) -> None:
+    order = {
+        "who": "eva@desk",
+        "what": "deploy",
+        "kind": "hangar",
+        "version": "1",
+        "targets": ["hangar"],
+    }
+    code, (issued,), _ = aboard(placed, "issue", stdin=json.dumps(order).encode())
+    ended = {
+        "who": "eva@desk",
+        "what": "deploy",
+        "ended": "released",
+        "targets": {"hangar": "released"},
+    }
+    ended |= {"counters": [issued["counter"]]}
+    assert (code, aboard(placed, "record", stdin=json.dumps(ended).encode())[0]) == (0, 0)
+    code, (told,), _ = aboard(placed, "audit", "--last", "1")
+    assert (code, told["entries"][0]["ended"]) == (0, "released")  # type: ignore[index]
+
+
+def test_a_link_that_breaks_after_the_stream_does_not_stop_it(placed: Path, eva: Signer) -> None:
     process = subprocess.Popen(
         [sys.executable, "-S", str(placed), "--root", str(placed.parents[2]), "accept"],
         stdin=subprocess.PIPE,
@@ -113,7 +149,7 @@ def test_a_link_that_breaks_after_the_stream_does_not_stop_it(placed: Path) -> N
     assert process.stdin and process.stdout and process.stderr
     process.stdout.close()
     process.stderr.close()
-    process.stdin.write(PAGES.frames())
+    process.stdin.write(PAGES.frames(sealed=eva.seal(PAGES)))
     process.stdin.close()
     assert process.wait(20) == 0
     assert aboard(placed, "list")[1][0]["kinds"]["html5"]["current"] == PAGES.version  # type: ignore[index]

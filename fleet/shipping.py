@@ -1,0 +1,99 @@
+"""What ops do, from the counter to the audit log: both are the hangar's, and hosts take nothing without."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from fleet import envelope, release_commands
+from fleet.artifact import Artifact
+from fleet.audit import Ledger
+from fleet.errors import Exit, FleetError
+from fleet.inventory import Host
+from fleet.report import Outcome, Reporter
+from fleet.session import Session
+from fleet.status import hangar_of
+from fleet.summary import tally
+from require.run import operator_name
+
+
+def ledger_at_hangar(fleet: Session) -> Ledger:
+    """Returns the audit log of a fleet, in the name of whoever we are.
+
+    Raises:
+        UsageError: no host is in the group `hangar`.
+        FleetError: it was never enrolled.
+    """
+    hangar = hangar_of(fleet.inventory)
+    return Ledger(fleet.connections.to(hangar), operator_name())
+
+
+def deploy(
+    fleet: Session,
+    command: str,
+    hosts: Sequence[Host],
+    build: Callable[[], Sequence[Artifact]],
+    reporter: Callable[[], Reporter],
+) -> list[Outcome]:
+    """Ships artifacts to hosts: each gets a counter and an envelope, and the audit log says how it ended.
+
+    Args:
+        fleet: the session.
+        command: its name, such as `deploy-maps-to-server`.
+        hosts: where to.
+        build: makes the artifacts, in the order in which each host gets them; called when there is a key
+            to sign them with.
+        reporter: makes what is told how it goes, once nothing can be wrong any more.
+
+    Raises:
+        UsageError: there is no signing key, or no hangar; nothing was built.
+        Offline: the hangar does not answer; nothing was shipped.
+        FleetError: it has no counters, or an artifact cannot be built or signed.
+    """
+    key = envelope.key_in(fleet.inventory.keys)
+    artifacts = build()
+    ledger = ledger_at_hangar(fleet)
+    sealed, counters = [], []
+    for built in artifacts:
+        manifest, names = built.manifest, [host.name for host in hosts]
+        counters.append(ledger.issue(command, manifest.kind, manifest.version, names))
+        name, by = fleet.inventory.fleet, ledger.operator
+        sealed.append(envelope.seal(built, key, name, counters[-1], by))
+    outcomes = release_commands.ship(hosts, fleet.connections, sealed, reporter())
+    note(fleet, command, outcomes, counters)
+    return outcomes
+
+
+def note(
+    fleet: Session, command: str, outcomes: Sequence[Outcome], counters: Sequence[int] = ()
+) -> None:
+    """Writes into the audit log what a command did, where it did anything.
+
+    What was done is done: a hangar that cannot be told, or that is not there yet, is no failure of it, and
+    a line says so.
+
+    Args:
+        fleet: the session.
+        command: its name.
+        outcomes: of all hosts; left out are those that it changed nothing of, unless counters were issued.
+        counters: those that were issued for it.
+    """
+    meant = [each for each in outcomes if counters or _touched(each)]
+    hangars = fleet.inventory.in_group("hangar")
+    if not meant or not any(host.enrolled for host in hangars):
+        return
+    targets = {each.host: _ended(each) for each in meant}
+    ended = tally(meant) if len(meant) > 1 else meant[0].status
+    try:
+        ledger_at_hangar(fleet).record(command, ended, targets, counters)
+    except FleetError as error:
+        sys.stderr.write(f"not in the audit log: {error.what}\n")
+
+
+def _touched(outcome: Outcome) -> bool:
+    return bool(outcome.data.get("changes") or outcome.data.get("releases"))
+
+
+def _ended(outcome: Outcome) -> str:
+    bad = outcome.code not in (Exit.DONE, Exit.OFFLINE)
+    return f"{outcome.status}: {outcome.detail}" if bad else outcome.status
