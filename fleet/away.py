@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fleet import configuration, heard
+from fleet import configuration, envelope, heard
 from fleet.connections import Connections
 from fleet.context import contexts
 from fleet.errors import Exit, FleetError
@@ -93,7 +93,13 @@ def _waiting(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def queue_at(hangar: Connection, inventory: Inventory) -> Queue:
     """Returns the hangar's queue, in the name of whoever we are."""
-    return Queue(hangar, lambda: configuration.build(inventory), operator_name())
+    operator = operator_name()
+
+    def sealed() -> configuration.Configuration:
+        key = envelope.key_in(inventory.keys)
+        return configuration.seal(configuration.build(inventory), key, inventory.fleet, operator)
+
+    return Queue(hangar, sealed, operator)
 
 
 def unqueue(

@@ -9,9 +9,13 @@ import io
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fleet import envelope
+from fleet.aboard.envelope import CONFIGURATION, Envelope, expect, opened
+from fleet.aboard.errors import ManifestError
+from fleet.aboard.world import run
 from fleet.build_revision import git, resolve
 from fleet.errors import FleetError
 from fleet.inventory import TOP, Inventory
@@ -19,6 +23,10 @@ from fleet.inventory import TOP, Inventory
 PARTS = ("fleet", "require", "roles", "templates")
 BESIDE = ("enrolled/*.yml", "secrets/*.yml")
 """What belongs to an inventory and stands beside it: what was enrolled, what is encrypted."""
+KIND = "configuration"
+MAGIC = b"turnaround-configuration 1 "
+"""What a sealed archive begins with; the envelope's length follows, in decimal, a line feed, the envelope."""
+
 FOLDER, NAME = "inventory", "hosts.yml"
 
 
@@ -33,7 +41,7 @@ class Configuration:
     Args:
         revision: the commit it is of.
         archive: gzip'd tar of `PARTS` and of the inventory, as `inventory/hosts.yml` and what stands
-            beside it; the same bytes each time.
+            beside it, the same bytes each time; behind its envelope once it is sealed.
     """
 
     revision: str
@@ -75,6 +83,49 @@ def build(inventory: Inventory, top: Path = TOP) -> Configuration:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
         return Configuration(commit.sha, _archive(tree))
+
+
+def seal(built: Configuration, key: Path, fleet: str, by: str) -> Configuration:
+    """Returns a configuration with an envelope in front, without which the hangar does not unpack it.
+
+    Args:
+        built: what was built.
+        key: the signing key of ops (`fleet.envelope.key_in`).
+        fleet: its name.
+        by: who signs.
+
+    Raises:
+        FleetError: the key cannot be used.
+    """
+    said = Envelope(fleet, KIND, built.revision, built.digest, 0, envelope.now(), by)
+    sealed = envelope.signed(said, key, CONFIGURATION)
+    return replace(built, archive=MAGIC + b"%d\n" % len(sealed) + sealed + built.archive)
+
+
+def unseal(sealed: bytes, revision: str, signers: Path, fleet_file: Path) -> bytes:
+    """Returns the archive of a sealed configuration, after its signature was found to be good for it.
+
+    Args:
+        sealed: what waited.
+        revision: the commit that it is to be of.
+        signers: OpenSSH's file of allowed signers.
+        fleet_file: the file with the name of the fleet that this host is of.
+
+    Raises:
+        ManifestError: it is not sealed, or by nobody who may; with what was expected and what to do.
+    """
+    source = f"envelope of configuration {revision[:12]}"
+    head, _, rest = sealed.partition(b"\n")
+    length = head.removeprefix(MAGIC).decode(errors="replace")
+    if not head.startswith(MAGIC) or not length.isdecimal() or len(length) > 6:
+        raise ManifestError(
+            f"{source}: expected one, found none; queue it again with fab, which signs"
+        )
+    content, archive = rest[: int(length)], rest[int(length) :]
+    found = opened(content, source, signers, CONFIGURATION, run)
+    digest = hashlib.sha256(archive).hexdigest()
+    expect(found, source, fleet_file, KIND, revision, digest)
+    return archive
 
 
 def _committed(folder: Path, paths: Sequence[str], *flags: str) -> None:

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fleet.aboard.errors import ManifestError
 from fleet.build_revision import unpack
+from fleet.configuration import unseal
 from fleet.errors import Exit
 from hangar_app import wanted
 from hangar_app.performing import Tools, WorkFailed
@@ -49,26 +51,36 @@ def run_program(
 def converge(tools: Tools, claim: Claim, run: Program = run_program) -> dict[str, Any]:
     """Makes an aircraft what waits for it.
 
-    An aircraft that is gone again, or that another run holds, is no failure of the configuration: it
-    goes on waiting. What fails is tried again at later heartbeats, `wanted.TRIES` times in all.
+    What nobody of `release_signers` signed is not even unpacked. An aircraft that is gone again, or that
+    another run holds, is no failure of the configuration: it goes on waiting. What fails is tried again at
+    later heartbeats, `wanted.TRIES` times in all.
 
     Raises:
         WorkFailed: with the reason, which names the resource where one is to blame.
     """
+    keys = tools.settings.dispatch_key.parent
     with tools.session() as session:
         waiting = wanted.waiting_for(session, claim.aircraft)
     if waiting is None:
         return {"progress": "nothing waits for it any more"}
+    detail = {"revision": waiting.revision[:12], "operator": waiting.operator}
+    try:
+        archive = unseal(
+            waiting.archive, waiting.revision, keys / "release_signers", keys.parent / "fleet_name"
+        )
+    except ManifestError as error:
+        with tools.session() as session:
+            wanted.failed(session, claim.aircraft, waiting.digest, f"refused: {error}"[:2000])
+            session.commit()
+        raise WorkFailed(f"refused: {error}", detail) from None
     with tempfile.TemporaryDirectory(prefix="turnaround-configuration-") as name:
         folder = Path(name)
-        unpack(waiting.archive, folder, f"configuration {waiting.revision[:12]}")
+        unpack(archive, folder, f"configuration {waiting.revision[:12]}")
         argv = [sys.executable, "-m", "fleet.from_hangar", claim.aircraft]
         argv += ["--key", str(tools.settings.dispatch_key), "--operator", waiting.operator]
-        keys = str(tools.settings.dispatch_key.parent)
-        mine = {**os.environ, "PYTHONPATH": str(folder), "TURNAROUND_KEYS": keys}
+        mine = {**os.environ, "PYTHONPATH": str(folder), "TURNAROUND_KEYS": str(keys)}
         code, said, complained = run(argv, folder, mine)
     outcome = _outcome(said)
-    detail = {"revision": waiting.revision[:12], "operator": waiting.operator}
     if code == Exit.DONE and outcome:
         with tools.session() as session:
             wanted.drop(session, {claim.aircraft: waiting.digest})

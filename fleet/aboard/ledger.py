@@ -95,11 +95,9 @@ def _opened(world: World) -> Iterator[tuple[BinaryIO, int]]:
     folder = world.root / "var/lib/turnaround/audit"
     disk.make_folder(folder, 0o750)
     path = folder / "audit.jsonl"
-    new = not path.exists()
     with open(path, "a+b", opener=lambda name, flags: os.open(name, flags, 0o640)) as log:
         fcntl.flock(log, fcntl.LOCK_EX)
-        if new:
-            disk.sync_folder(folder)
+        disk.sync_folder(folder)
         highest = whole = 0
         log.seek(0)
         for line in log:

@@ -245,13 +245,23 @@ class TestWhatOpsTakeBack:
 
 
 class TestAsking:
-    def made(self, monkeypatch: pytest.MonkeyPatch, hangar: Any, *hosts: Host, **more: Any) -> Any:
+    def made(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        hangar: Any,
+        *hosts: Host,
+        signs: bool = True,
+        **more: Any,
+    ) -> Any:
         class Links:
             def to(self, host: Host) -> Any:
                 assert host is HANGAR
                 return hangar
 
         monkeypatch.setattr(module.configuration, "build", lambda _: CONFIGURATION)
+        monkeypatch.setattr(module.configuration, "seal", lambda built, *_: built)
+        if signs:
+            monkeypatch.setattr(module.envelope, "key_in", lambda folder: folder)
         return away(FLEET, hosts, Links(), "all", **more)  # type: ignore[arg-type]
 
     def test_the_hangar_is_not_asked_about_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +274,16 @@ class TestAsking:
         assert made.instead("EC-TAA").data["queued"] == CONFIGURATION.revision
         assert made.instead("EC-TAB") is None
         assert [order["want"] for order, _ in hangar.orders] == [["EC-TAA"]]
+
+    def test_without_a_signing_key_nothing_is_queued_and_the_reason_is_said(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("TURNAROUND_KEYS", str(tmp_path))
+        hangar = Hangar([{"name": "EC-TAA", "seen_s_ago": 900}])
+        silent = self.made(monkeypatch, hangar, TAA, signs=False).instead("EC-TAA")
+        assert (silent.code, silent.data["queued"]) == (Exit.OFFLINE, None)
+        assert f"nothing is queued: there is no signing key at {tmp_path}" in silent.detail
+        assert hangar.orders == []
 
     def test_one_that_the_limit_names_is_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hangar = Hangar([{"name": name, "seen_s_ago": 900} for name in ("EC-TAA", "EC-TAB")])

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from fleet.aboard.envelope import CONFIGURATION, RELEASE, Envelope
+from fleet.aboard.errors import ManifestError
 from fleet.build_revision import unpack
-from fleet.configuration import PARTS, Configuration, Uncommitted, build
+from fleet.configuration import MAGIC, PARTS, Configuration, Uncommitted, build, seal, unseal
 from fleet.inventory import Inventory
+from tests.fleet.aboard.host import FLEET
+from tests.fleet.aboard.signing import Signer, signer, trust
 from tests.fleet.repository import Repository
 
 
@@ -119,3 +123,46 @@ def test_an_inventory_outside_git_cannot_wait(checkout: Repository, tmp_path: Pa
     (alone / "hosts.yml").write_text("fleet: x\n")
     with pytest.raises(Uncommitted, match="expected a checkout of git"):
         build(Inventory("x", alone / "hosts.yml"), checkout.top)
+
+
+@pytest.fixture(scope="module")
+def eva() -> Signer:
+    return signer()
+
+
+BUILT = Configuration("4bb5594" + "0" * 33, b"an archive" * 50)
+
+
+def opened(root: Path, sealed: bytes, revision: str = BUILT.revision) -> bytes:
+    """What the hangar's worker would unpack."""
+    keys = root / "etc/turnaround/keys"
+    return unseal(sealed, revision, keys / "release_signers", keys.parent / "fleet_name")
+
+
+def test_what_a_signer_sealed_is_opened(tmp_path: Path, eva: Signer) -> None:
+    trust(tmp_path, eva)
+    sealed = seal(BUILT, eva.key, FLEET, "eva@desk")
+    assert sealed.digest != BUILT.digest
+    assert opened(tmp_path, sealed.archive) == BUILT.archive
+
+
+def test_what_is_not_sealed_for_it_is_refused(tmp_path: Path, eva: Signer) -> None:
+    trust(tmp_path, eva)
+    sealed = seal(BUILT, eva.key, FLEET, "eva@desk").archive
+    other = seal(BUILT, eva.key, "other", "eva@desk").archive
+    theirs = seal(BUILT, signer().key, FLEET, "eva@desk").archive
+    release = Envelope(FLEET, "configuration", BUILT.revision, BUILT.digest, 0, "", "eva@desk")
+    content = eva.sign(release, RELEASE)
+    for archive, said in (
+        (BUILT.archive, "expected one, found none; queue it again with fab, which signs"),
+        (MAGIC + b"x\n" + BUILT.archive, "expected one, found none"),
+        (theirs, "expected the signature of a key in .*release_signers"),
+        (MAGIC + b"%d\n" % len(content) + content + BUILT.archive, f"as {CONFIGURATION}, found"),
+        (other, "for the fleet test, found one for other"),
+        (sealed[:-1], "for the sha256 .*, found one for"),
+        (sealed[:-1] + b"?", "for the sha256 .*, found one for"),
+    ):
+        with pytest.raises(ManifestError, match=said):
+            opened(tmp_path, archive)
+    with pytest.raises(ManifestError, match=f"for the version {'0' * 40}, found one for 4bb55"):
+        opened(tmp_path, sealed, "0" * 40)

@@ -8,7 +8,7 @@ import json
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Configuration, Wanted
+from fleet import configuration
 from hangar_app import converging, wanted, wanting, work
 from hangar_app.performing import Tools, WorkFailed
 from hangar_app.wanted import Package
 from hangar_app.wanting import OrderError
 from hangar_app.work import Claim
+from tests.fleet.aboard.host import FLEET
+from tests.fleet.aboard.signing import Signer, signer, trust
 
 pytestmark = pytest.mark.postgres
 
@@ -38,6 +41,12 @@ def archive(**files: str) -> bytes:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content.encode()))
     return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def sealed(by: Signer, **files: str) -> Package:
+    """As `fab converge` queues it."""
+    built = configuration.Configuration(REVISION, archive(**files))
+    return Package(REVISION, configuration.seal(built, by.key, FLEET, "ops@desk").archive)
 
 
 OLD, NEW = Package(REVISION, archive(a="old")), Package(REVISION, archive(a="new"))
@@ -216,17 +225,33 @@ def outcome(status: str, detail: str) -> str:
     return json.dumps({"host": "EC-TAA", "exit": 0, "status": status, "detail": detail})
 
 
+@pytest.fixture(scope="module")
+def eva() -> Signer:
+    return signer()
+
+
 @pytest.mark.usefixtures("fleet")
 class TestApplying:
+    @pytest.fixture
+    def tools(self, tools: Tools, tmp_path: Path, eva: Signer) -> Tools:
+        """With a folder of keys that says whom the hangar trusts."""
+        trust(tmp_path, eva)
+        key = tmp_path / "etc/turnaround/keys/dispatch_ed25519"
+        return replace(tools, settings=tools.settings.model_copy(update={"dispatch_key": key}))
+
+    @pytest.fixture
+    def old(self, eva: Signer) -> Package:
+        return sealed(eva, a="old")
+
     @pytest.fixture
     def claim(self, queued: Callable[..., Any], engine: Engine) -> Claim:
         id = queued(work.CONVERGE)
         return Claim(id, "EC-TAA", {})
 
     def test_it_runs_with_its_own_code_and_is_forgotten(
-        self, tools: Tools, claim: Claim, session: Session
+        self, tools: Tools, claim: Claim, session: Session, old: Package
     ) -> None:
-        carry_out(session, order(OLD, want=["EC-TAA"]))
+        carry_out(session, order(old, want=["EC-TAA"]))
         program = Says(0, "warning: not JSON", outcome("changed", "2 of 72 resources"))
         done = converging.converge(tools, claim, program)
         assert done["progress"] == "changed: 2 of 72 resources"
@@ -237,9 +262,9 @@ class TestApplying:
         assert rows(session) == {}
 
     def test_a_newer_one_that_came_meanwhile_goes_on_waiting(
-        self, tools: Tools, claim: Claim, session: Session
+        self, tools: Tools, claim: Claim, session: Session, old: Package
     ) -> None:
-        carry_out(session, order(OLD, want=["EC-TAA"]))
+        carry_out(session, order(old, want=["EC-TAA"]))
 
         def program(*_: Any) -> tuple[int, str, str]:
             carry_out(session, order(NEW, want=["EC-TAA"]))
@@ -249,21 +274,21 @@ class TestApplying:
         assert rows(session) == {"EC-TAA": (NEW.digest, 0)}
 
     def test_one_that_is_gone_again_goes_on_waiting(
-        self, tools: Tools, claim: Claim, session: Session
+        self, tools: Tools, claim: Claim, session: Session, old: Package
     ) -> None:
-        carry_out(session, order(OLD, want=["EC-TAA"]))
+        carry_out(session, order(old, want=["EC-TAA"]))
         with pytest.raises(WorkFailed, match=r"off-line: no answer"):
             converging.converge(tools, claim, Says(3, outcome("off-line", "no answer")))
-        assert rows(session) == {"EC-TAA": (OLD.digest, 0)}
+        assert rows(session) == {"EC-TAA": (old.digest, 0)}
 
     def test_one_that_another_run_holds_goes_on_waiting(
-        self, tools: Tools, claim: Claim, session: Session
+        self, tools: Tools, claim: Claim, session: Session, old: Package
     ) -> None:
-        carry_out(session, order(OLD, want=["EC-TAA"]))
+        carry_out(session, order(old, want=["EC-TAA"]))
         held = json.loads(outcome("failed", "it is being changed")) | {"held": "r6"}
         with pytest.raises(WorkFailed, match=r"failed: it is being changed"):
             converging.converge(tools, claim, Says(4, json.dumps(held)))
-        assert rows(session) == {"EC-TAA": (OLD.digest, 0)}
+        assert rows(session) == {"EC-TAA": (old.digest, 0)}
 
     @pytest.mark.parametrize(
         ("program", "reason"),
@@ -274,12 +299,12 @@ class TestApplying:
         ],
     )
     def test_what_fails_is_counted_with_its_reason(
-        self, tools: Tools, claim: Claim, session: Session, program: Says, reason: str
+        self, tools: Tools, claim: Claim, session: Session, old: Package, program: Says, reason: str
     ) -> None:
-        carry_out(session, order(OLD, want=["EC-TAA"]))
+        carry_out(session, order(old, want=["EC-TAA"]))
         with pytest.raises(WorkFailed, match=reason):
             converging.converge(tools, claim, program)
-        assert rows(session) == {"EC-TAA": (OLD.digest, 1)}
+        assert rows(session) == {"EC-TAA": (old.digest, 1)}
 
     def test_nothing_is_run_when_nothing_waits(self, tools: Tools, claim: Claim) -> None:
         def never(*_: Any) -> tuple[int, str, str]:
@@ -290,10 +315,30 @@ class TestApplying:
         )
 
     def test_a_real_program_finds_its_own_fleet_first(
-        self, tools: Tools, claim: Claim, session: Session
+        self, tools: Tools, claim: Claim, session: Session, eva: Signer
     ) -> None:
         said = outcome("changed", "by the archive's own code")
         files = {"fleet/__init__.py": "", "fleet/from_hangar.py": f"print({said!r})\n"}
-        carry_out(session, order(Package(REVISION, archive(**files)), want=["EC-TAA"]))
+        carry_out(session, order(sealed(eva, **files), want=["EC-TAA"]))
         done = converging.converge(replace(tools), claim)
         assert done["progress"] == "changed: by the archive's own code"
+
+    def test_what_nobody_signed_is_not_unpacked_and_the_reason_is_shown(
+        self, tools: Tools, claim: Claim, session: Session
+    ) -> None:
+        def never(*_: Any) -> tuple[int, str, str]:
+            raise AssertionError("it was run")
+
+        carry_out(session, order(OLD, want=["EC-TAA"]))
+        with pytest.raises(WorkFailed, match=r"refused: envelope of configuration .* found none"):
+            converging.converge(tools, claim, never)
+        assert rows(session) == {"EC-TAA": (OLD.digest, 1)}
+        seen = wanted.seen(session, datetime(2030, 1, 1, tzinfo=UTC))["EC-TAA"]
+        assert seen.reason.startswith("refused: envelope of configuration 4bb55946ff91: expected")
+
+    def test_what_another_signed_is_not_unpacked(
+        self, tools: Tools, claim: Claim, session: Session
+    ) -> None:
+        carry_out(session, order(sealed(signer(), a="old"), want=["EC-TAA"]))
+        with pytest.raises(WorkFailed, match=r"refused: .* expected the signature of a key in"):
+            converging.converge(tools, claim)
