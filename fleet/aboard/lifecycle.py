@@ -10,7 +10,7 @@ from typing import BinaryIO
 from . import disk, lock, serving, store, trial, unpack
 from . import head as heads
 from . import state as states
-from .errors import AboardError, Busy
+from .errors import AboardError, Busy, ManifestError
 from .manifest import Manifest
 from .state import Record, Stage, State
 from .steps import Step
@@ -69,6 +69,10 @@ def accept(world: World, source: BinaryIO) -> Result:
             if stage is not Stage.CONFIRMED:
                 states.record(world, state, kind, _new(world, state, manifest, Stage.CONFIRMED))
             return Result("already", kind, version, version)
+        if record is not None and record.bad is not None and record.bad >= head.taken.counter:
+            # Else whoever drives a fleet by itself would try it at each landing.
+            tried = f"it was tried by this order: {record.reason}; deploy anew to try it again"
+            return Result("refused", kind, version, former, tried)
         unpack.check_room(world, manifest)
         world.at(Step.RECEIVE)
         store.receive(world, manifest, stream)
@@ -84,7 +88,8 @@ def accept(world: World, source: BinaryIO) -> Result:
             staged = _new(world, state, manifest, Stage.STAGED)
             state = states.record(world, state, kind, staged)
             if wrong := _set_up(world, manifest):
-                bad = replace(staged, stage=Stage.ROLLED_BACK, reason=wrong, at=world.stamp())
+                at, counter = world.stamp(), state.counter(kind)
+                bad = replace(staged, stage=Stage.ROLLED_BACK, reason=wrong, at=at, bad=counter)
                 states.record(world, state, kind, bad)
                 return Result("refused", kind, version, former, wrong)
         return trial.attempt(world, state, manifest, former)

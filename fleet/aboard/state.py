@@ -58,6 +58,7 @@ class Record:
             one's is the one to roll back to.
         reason: why it was returned from.
         trial: only while it is on trial.
+        bad: the counter of the order in which it proved bad; only a newer order tries it again.
     """
 
     version: str
@@ -67,6 +68,7 @@ class Record:
     order: int = 0
     reason: str | None = None
     trial: Trial | None = None
+    bad: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class State:
     def get(self, kind: str, version: str | None) -> Record | None:
         """The record of a release, or None where there is none."""
         return None if version is None else self.kinds.get(kind, {}).get(version)
+
+    def counter(self, kind: str) -> int | None:
+        """The counter of the last order of a kind; None before the first."""
+        return self.taken[kind].counter if kind in self.taken else None
 
     def records(self, kind: str) -> list[Record]:
         """All releases of a kind, the one that was switched to last first."""

@@ -182,7 +182,8 @@ def go_back(
     world.at(Step.RETURN_RECORD)
     good = not proven and trial is not None and trial.was_good
     stage = Stage.CONFIRMED if good else Stage.ROLLED_BACK
-    left = replace(record, stage=stage, trial=None, reason=reason, at=world.stamp())
+    bad = state.counter(kind) if proven else None
+    left = replace(record, stage=stage, trial=None, reason=reason, at=world.stamp(), bad=bad)
     state = states.record(world, state, kind, left)
     return state, Result("returned", kind, record.version, former, reason)
 

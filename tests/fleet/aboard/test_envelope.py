@@ -16,7 +16,9 @@ import pytest
 from fleet.aboard import lifecycle, state, stream
 from fleet.aboard.envelope import CONFIGURATION
 from fleet.aboard.errors import AboardError, ManifestError
-from tests.fleet.aboard.host import Host, build
+from fleet.aboard.steps import Step
+from fleet.aboard.world import Completed
+from tests.fleet.aboard.host import Cut, Host, build
 from tests.fleet.aboard.signing import Signer, earnest, signer, trust
 
 ONE, TWO = build(1), build(2)
@@ -174,10 +176,33 @@ def test_a_byte_that_was_changed_in_a_file_is_refused(
 
 def test_the_same_order_again_is_no_older_one(signed: Host, eva: Signer) -> None:
     frames = TWO.frames(sealed=eva.seal(TWO, counter=7))
-    signed.ill.add(TWO.version)
-    assert signed.accept(TWO, frames).result == "returned"
-    signed.ill.clear()
+    signed.cut_at = Step.HEALTH
+    with pytest.raises(Cut):
+        signed.accept(TWO, frames)
+    assert signed.reboot()[0].result == "returned"
     assert signed.accept(TWO, frames).result == "confirmed"
+
+
+@pytest.mark.parametrize("proof", ["beside", "serving", "setup"])
+def test_what_proved_bad_is_tried_again_by_a_newer_order_only(
+    signed: Host, eva: Signer, proof: str
+) -> None:
+    frames = TWO.frames(sealed=eva.seal(TWO, counter=7))
+    good = signed.setup
+    if proof == "setup":
+        signed.setup = Completed(1, "no such column")
+    else:
+        {"beside": signed.ill, "serving": signed.spoilt}[proof].add(TWO.version)
+    assert signed.accept(TWO, frames).exit_code == 4
+    signed.ill.clear()
+    signed.spoilt.clear()
+    signed.setup = good
+    signed.steps.clear()
+    again = signed.accept(TWO, frames)
+    assert (again.result, signed.steps) == ("refused", [])
+    assert "it was tried by this order: " in str(again.reason)
+    newer = TWO.frames(sealed=eva.seal(TWO, counter=8))
+    assert signed.accept(TWO, newer).result == "confirmed"
 
 
 def test_an_older_payload_may_come_again_with_a_new_counter(signed: Host, eva: Signer) -> None:

@@ -25,10 +25,6 @@ def test_what_is_dumped_is_read_back_and_dumps_to_the_same_bytes() -> None:
     assert parse(manifest.dump()).dump() == manifest.dump()
 
 
-def test_a_release_from_before_is_still_read() -> None:
-    assert parse(json.dumps({**GOOD, "format": 1}).encode()) == build(1).manifest
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
