@@ -14,6 +14,7 @@ MAX_AIRCRAFT = 99
 SLOTS = range(100)
 RELAY_PORT = 51810
 WIREGUARD_PORT = 51820
+PHONES = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Port:
     address: str  # with prefix length
     gateway: str = ""
     isolated: bool = False
+    address6: str = ""  # with prefix length; without one the port speaks no IPv6
 
     @property
     def ip(self) -> str:
@@ -132,6 +134,7 @@ class Plan:
             outside=f"{self.lab}-b{number}",
             bridge=self.cabin_bridge(number),
             address=f"10.{self.k}.{100 + number}.1/24",
+            address6=f"fd00:{self.k}:{100 + number}::1/64",
         )
         return HostPlan(tail(number), number, (ramp, cell, cabin), tower=f"10.{self.k}.64.{last}")
 
@@ -154,14 +157,16 @@ class Plan:
             **cabins,
         }
 
-    def cabin_client(self, number: int) -> CabinClient:
-        """Returns the phone in the cabin of that aircraft."""
+    def cabin_client(self, number: int, phone: int = 1) -> CabinClient:
+        """Returns the first or the second phone in the cabin of that aircraft."""
+        letter = {1: "p", 2: "q"}[phone]
         return CabinClient(
-            namespace=f"{self.lab}-cabin{number}",
-            outside=f"{self.lab}-p{number}",
+            namespace=f"{self.lab}-cabin{number}{letter}",
+            outside=f"{self.lab}-{letter}{number}",
             bridge=self.cabin_bridge(number),
-            address=f"10.{self.k}.{100 + number}.50/24",
+            address=f"10.{self.k}.{100 + number}.{49 + phone}/24",
             gateway=f"10.{self.k}.{100 + number}.1",
+            address6=f"fd00:{self.k}:{100 + number}::{49 + phone}/64",
         )
 
 
@@ -174,6 +179,7 @@ class CabinClient:
     bridge: str
     address: str
     gateway: str
+    address6: str
 
 
 def tail(number: int) -> str:
@@ -202,9 +208,9 @@ def check_name(name: str) -> str:
 
 def owned_interface(lab: str) -> re.Pattern[str]:
     """Returns the pattern of every interface that a lab of this name makes on the machine."""
-    return re.compile(rf"{re.escape(lab)}-(ramp|cell|cab\d{{1,2}}|[rcbp]\d{{1,2}})")
+    return re.compile(rf"{re.escape(lab)}-(ramp|cell|cab\d{{1,2}}|[rcbpq]\d{{1,2}})")
 
 
 def owned_namespace(lab: str) -> re.Pattern[str]:
     """Returns the pattern of the network namespaces of a lab of this name."""
-    return re.compile(rf"{re.escape(lab)}-cabin\d{{1,2}}")
+    return re.compile(rf"{re.escape(lab)}-cabin\d{{1,2}}[pq]")

@@ -33,6 +33,7 @@ BARE = (
 )
 # What the roles install: waiting in the hosts' apt cache, so that installing needs no network.
 ROLES = (
+    "dnsmasq-base",
     "ffmpeg",
     "logrotate",
     "nftables",

@@ -281,16 +281,17 @@ class Lab:
         return ssh.write(self.directory / "ssh", doors, self.ops_key)
 
     def run_in_cabin(
-        self, name: str, argv: Sequence[str], **options: Any
+        self, name: str, argv: Sequence[str], *, phone: int = 1, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a program as the passenger's phone in that aircraft's cabin.
+        """Runs a program as a passenger's phone in that aircraft's cabin.
 
         Args:
             name: the aircraft.
             argv: the program and its arguments.
+            phone: 1 or 2; the cabin's access point keeps them apart.
             options: for `subprocess.run`; unless they say so, text is captured and no failure raised.
         """
-        client = self.plan.cabin_client(self._aircraft(name).plan.number)
+        client = self.plan.cabin_client(self._aircraft(name).plan.number, phone)
         options = {"capture_output": True, "text": True, "check": False, "timeout": 60, **options}
         return subprocess.run(["ip", "netns", "exec", client.namespace, *argv], **options)
 

@@ -89,7 +89,10 @@ def wait_unplugged(ports: Iterable[Port], timeout_s: float = PLUG_TIMEOUT_S) -> 
 
 
 def add_cabin_client(client: CabinClient) -> None:
-    """Makes the passenger's phone: a network namespace on the cabin's bridge."""
+    """Makes a passenger's phone: a network namespace on the cabin's bridge.
+
+    The bridge plays an access point that keeps phones apart, as those of a cabin must.
+    """
     if (NAMESPACES / client.namespace).exists():
         return
     _batch(
@@ -97,12 +100,14 @@ def add_cabin_client(client: CabinClient) -> None:
             f"netns add {client.namespace}",
             f"link add {client.outside} type veth peer name wifi0 netns {client.namespace}",
             f"link set {client.outside} master {client.bridge} up",
+            f"link set {client.outside} type bridge_slave isolated on",
         ]
     )
     _batch(
         [
             "link set lo up",
             f"address add {client.address} dev wifi0",
+            f"address add {client.address6} dev wifi0 nodad",
             "link set wifi0 up",
             f"route add default via {client.gateway}",
         ],

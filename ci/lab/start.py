@@ -23,7 +23,7 @@ from ci.lab import (
     state,
     tree,
 )
-from ci.lab.addresses import WIREGUARD_PORT, Plan
+from ci.lab.addresses import PHONES, WIREGUARD_PORT, Plan
 from ci.lab.errors import LabFault
 from ci.lab.host import Host
 from ci.lab.link import LinkSettings
@@ -90,7 +90,8 @@ class Starter:
             each.tree.make(each.plan, ops_public)
             self.boot(each, kept)
             if each.plan.is_aircraft:
-                network.add_cabin_client(plan.cabin_client(each.plan.number))
+                for phone in PHONES:
+                    network.add_cabin_client(plan.cabin_client(each.plan.number, phone))
 
         with ThreadPoolExecutor(max_workers=4) as pool:
             # list() so that the first fault is raised here.

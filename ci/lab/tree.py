@@ -115,9 +115,12 @@ def files(plan: HostPlan) -> dict[str, str]:
 def network_file(port: Port) -> str:
     """Returns what systemd-networkd reads for one port."""
     gateway = f"Gateway={port.gateway}\n" if port.gateway else ""
+    address6 = f"Address={port.address6}\n" if port.address6 else ""
+    link_local = "ipv6" if port.address6 else "no"
     return (
         f"[Match]\nName={port.inside}\n\n"
-        f"[Network]\nAddress={port.address}\n{gateway}LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+        f"[Network]\nAddress={port.address}\n{address6}{gateway}"
+        f"LinkLocalAddressing={link_local}\nIPv6AcceptRA=no\n"
     )
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from ci.lab.addresses import (
     MAX_AIRCRAFT,
+    PHONES,
     SLOTS,
+    CabinClient,
     Plan,
     check_name,
     owned_interface,
@@ -18,6 +20,12 @@ from ci.lab.addresses import (
 from ci.lab.errors import LabMisuse
 
 LONGEST = "abcdefgh"
+
+
+def phones(plan: Plan) -> list[CabinClient]:
+    """All phones of the largest lab."""
+    numbers = range(1, MAX_AIRCRAFT + 1)
+    return [plan.cabin_client(number, phone) for number in numbers for phone in PHONES]
 
 
 def test_an_aircraft_stands_on_ramp_cell_and_cabin_and_the_hangar_on_cell_alone():
@@ -46,13 +54,13 @@ def test_no_interface_name_is_longer_than_linux_takes():
     plan = Plan(LONGEST, 0)
     names = list(plan.bridges(MAX_AIRCRAFT))
     names += [port.outside for host in plan.hosts(MAX_AIRCRAFT) for port in host.ports]
-    names += [plan.cabin_client(number).outside for number in range(1, MAX_AIRCRAFT + 1)]
+    names += [client.outside for client in phones(plan)]
     assert max(len(name) for name in names) <= 15
 
 
 def test_every_name_that_a_lab_makes_is_found_again_by_its_patterns():
     plan = Plan(LONGEST, 0)
-    clients = [plan.cabin_client(number) for number in range(1, MAX_AIRCRAFT + 1)]
+    clients = phones(plan)
     names = [*plan.bridges(MAX_AIRCRAFT), *(client.outside for client in clients)]
     names += [port.outside for host in plan.hosts(MAX_AIRCRAFT) for port in host.ports]
     assert all(owned_interface(LONGEST).fullmatch(name) for name in names)
@@ -69,6 +77,7 @@ def test_all_addresses_of_all_aircraft_are_different_and_inside_the_labs_network
         plan = Plan("lab", slot)
         hosts = plan.hosts(MAX_AIRCRAFT)
         addresses = [port.ip for host in hosts for port in host.ports] + [h.tower for h in hosts]
+        addresses += [client.address.partition("/")[0] for client in phones(plan)]
         assert len(set(addresses)) == len(addresses)
         network = ipaddress.ip_network(plan.network)
         assert all(ipaddress.ip_address(address) in network for address in addresses)

@@ -23,6 +23,17 @@ def test_an_aircraft_leaves_by_the_ramp_alone():
     assert written["etc/hostname"] == "EC-TAA\n"
 
 
+def test_ipv6_is_spoken_in_the_cabin_alone():
+    written = tree.files(PLAN.aircraft(1))
+    speaking = {
+        path
+        for path, text in written.items()
+        if "Address=fd00:" in text and "LinkLocalAddressing=ipv6" in text
+    }
+    assert speaking == {"etc/systemd/network/10-cabin0.network"}
+    assert sum("LinkLocalAddressing=no" in text for text in written.values()) == 2
+
+
 def test_name_servers_on_the_machines_loopback_are_of_no_use_to_hosts():
     text = "# x\nnameserver 127.0.0.53\nsearch lan\nnameserver ::1\nnameserver 192.0.2.53\n"
     assert tree.nameservers(text) == ["192.0.2.53"]
