@@ -60,7 +60,7 @@ _MADE_OF = {
     "archive": "file tarball",
     "host": "line",
     "line": "file",
-    "nftables": "file",
+    "nftables": "file ways",
     "postgres": "apt file psql postgres_files postgres_server",
     "redis": "file",
     "ssh": "file",

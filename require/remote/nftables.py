@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from require.remote import file
-from require.remote.shell import Failed, run
+from require.remote import file, ways
+from require.remote.shell import Failed, Refused, run
 
 # Without counters, and without the elements of named sets: they change by themselves.
 LIST = ["nft", "--stateless", "--terse", "list", "ruleset"]
@@ -49,16 +49,23 @@ def apply(spec: dict[str, Any], state: dict[str, Any]) -> None:
     """Load the rules, all or none of them, and keep them for the next boot.
 
     What is new is loaded first and kept when the kernel has taken it, so that no boot ever finds
-    rules that cannot be loaded.
+    rules that cannot be loaded. Before that it is tried whether they let in again whoever is in.
 
     Args:
         spec: as of a file.
         state: what `probe` saw just now.
 
     Raises:
-        Refused: as of a file; the kernel did not take the rules, and the old ones run.
+        Refused: as of a file; the kernel did not take the rules, or they would shut out somebody
+            who is connected by SSH, and the old ones run.
         Failed: the kernel did not take them from the file.
     """
+    shut = ways.shut(spec["content"].decode())
+    if shut:
+        raise Refused(
+            f"these rules would shut out {'; '.join(shut)}: let that side answer the port, or come in "
+            "by another way and end this connection"
+        )
     new = state.get("sha") != spec["sha"]
     file.apply({**spec, "validate": ["nft", "-f", "{}"]}, state)
     if not new:

@@ -51,8 +51,9 @@ def ruleset(
     one transaction of the kernel, so a packet meets all old rules or all new ones, and the file is
     put in place only after the kernel has taken it. A look compares the rules that run with what the
     kernel makes of the file, so that what somebody added, removed or flushed by hand is found;
-    counters and the elements of named sets are left out of that. Nothing asks whether you can still
-    come in by the new rules: whoever declares them does.
+    counters and the elements of named sets are left out of that. Rules that would not let in again
+    whoever is connected by SSH just then are not loaded: before each load that is tried in a network
+    apart, with the interfaces and addresses of those connections.
 
     Args:
         content: text for nft(8), which has a line "flush ruleset"; or

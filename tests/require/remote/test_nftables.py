@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import require
-from require.remote import file, nftables
+from require.remote import file, nftables, ways
 from require.remote.shell import Failed, Refused
 from require.resource import Change, NoChange
 from tests.require.remote.programs import Programs
@@ -41,6 +41,7 @@ class Kernel:
 @pytest.fixture
 def kernel(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     monkeypatch.setattr(file, "run", programs)
+    monkeypatch.setattr(ways, "shut", lambda rules: ["10.0.0.9"] if "no way in" in rules else [])
     return Kernel(programs)
 
 
@@ -83,6 +84,14 @@ def test_rules_that_the_kernel_does_not_take_are_not_kept(tmp_path: Path, kernel
     wrong = ruleset(tmp_path, "oops\nflush ruleset\n")
     with pytest.raises(Refused, match=r"nft does not accept the new content: .* syntax error"):
         bring(wrong)
+    assert kernel.rules == "table inet t {\n}\n"
+    assert (tmp_path / "nftables.conf").read_text() == RULES
+
+
+def test_rules_that_shut_out_who_is_in_are_never_loaded(tmp_path: Path, kernel: Kernel) -> None:
+    bring(ruleset(tmp_path))
+    with pytest.raises(Refused, match=r"would shut out 10\.0\.0\.9: let that side answer"):
+        bring(ruleset(tmp_path, "flush ruleset\n# no way in\n"))
     assert kernel.rules == "table inet t {\n}\n"
     assert (tmp_path / "nftables.conf").read_text() == RULES
 
