@@ -22,8 +22,8 @@ def apply(host: Context) -> None:
     firewall.apply(
         host,
         [
-            Side(host.vars.interface("cabin_interface", "cabin0"), tcp=(80,)),
-            Side(host.vars.interface("ramp_interface", "ramp0"), tcp=(22,)),
+            Side(host.vars.interface("cabin_interface", "cabin0"), tcp=(80,), strangers=True),
+            Side(host.vars.interface("ramp_interface", "ramp0"), tcp=(22,), ipv6=True),
             Side("wg0", tcp=(22,)),
         ],
     )

@@ -11,16 +11,27 @@ from roles.context import Context
 
 @dataclass(frozen=True)
 class Side:
-    """One interface and the ports that it answers."""
+    """One interface, and what is answered there.
+
+    Args:
+        interface: its name.
+        tcp: ports.
+        udp: ports.
+        ipv6: whether IPv6 is spoken there, too; the ports are then the same.
+        strangers: whoever is there is nobody's: each of them may open so many connections and no more,
+            addresses are leased, and this host opens nothing to that side by itself.
+    """
 
     interface: str
     tcp: tuple[int, ...] = ()
     udp: tuple[int, ...] = ()
+    ipv6: bool = False
+    strangers: bool = False
 
 
 def apply(host: Context, sides: Sequence[Side]) -> None:
     """Declares the firewall of a host.
 
-    Example: `firewall.apply(host, [Side("cabin0", tcp=(80,)), Side("wg0", tcp=(22,))])`
+    Example: `firewall.apply(host, [Side("cabin0", tcp=(80,), strangers=True), Side("wg0", tcp=(22,))])`
     """
     require.nftables.ruleset(template="firewall/nftables.conf.j2", name=host.name, sides=sides)

@@ -53,7 +53,7 @@ def apply(host: Context) -> None:
     firewall.apply(
         host,
         [
-            Side(public, tcp=(22, 80), udp=(LISTEN_PORT,)),
+            Side(public, tcp=(22, 80), udp=(LISTEN_PORT,), ipv6=True),
             Side("wg0", tcp=(22, 80), udp=(clock.PORT,)),
         ],
     )

@@ -108,8 +108,13 @@ def test_the_hangar_knows_only_aircraft_that_are_enrolled() -> None:
 
 def test_passengers_are_answered_on_the_web_ports_only() -> None:
     text = content(declared(fleet()["EC-TAA"]), "/etc/nftables.conf")
-    assert 'iifname "cabin0" tcp dport { 80 } accept' in text
-    assert text.count('"cabin0"') == 1
+    taken = [line for line in text.splitlines() if '"cabin0"' in line and "accept" in line]
+    assert [line.strip().removeprefix('iifname "cabin0" meta nfproto ipv4 ') for line in taken] == [
+        "udp sport 68 udp dport 67 limit rate 100/second burst 200 packets accept",
+        "tcp dport { 80 } accept",
+        'oifname "cabin0" ct state established,related accept',
+        'oifname "cabin0" meta nfproto ipv4 udp sport 67 udp dport 68 accept',
+    ]
     assert text.count("policy drop") == 2
 
 
