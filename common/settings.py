@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     hangar_ssh: str = ""
     ssh_key: Path = Path("/etc/turnaround/keys/sync_ed25519")
     known_hosts: Path = Path("/etc/turnaround/keys/known_hosts")
+    portal_url: str = ""
+    cabin_address: str = ""
     serial_port: str = "/dev/ttyAVIONICS"
     serial_baud: int = 115200
 

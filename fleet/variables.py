@@ -14,6 +14,7 @@ from fleet.secrets import Opener
 from require import Secret
 
 _INTERFACE = r"[a-zA-Z][a-zA-Z0-9._-]{0,14}"
+_DOMAIN = r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 _PUBLIC_KEY = r"(ssh-ed25519|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]+={0,2}( [ -~]*)?"
 _ENDPOINT = r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})"
 T = TypeVar("T")
@@ -71,6 +72,10 @@ class Vars(dict[str, Any]):
     def network(self, key: str) -> IPv4Network:
         """Returns an IPv4 network, which says how long its prefix is and has no host bits."""
         return self._read(key, "an IPv4 network such as 10.64.0.0/16", _network)
+
+    def domain(self, key: str, default: str | None = None) -> str:
+        """Returns the whole name of a host in small letters, as it stands in a certificate."""
+        return self._read(key, "a name such as portal.example.aero", _like(_DOMAIN), default)
 
     def endpoint(self, key: str) -> str:
         """Returns a host and a port."""

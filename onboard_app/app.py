@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from common import health
 from common.database import engine_for
 from common.settings import Settings
-from onboard_app import content, flightinfo, portal, stats, surveys, users
+from onboard_app import captive, content, flightinfo, portal, stats, surveys, users
 from onboard_app.avionics.store import RedisStore
 from onboard_app.content.library import Library
 from onboard_app.web import bundle, errors, input, security
@@ -45,6 +45,7 @@ def create_app(services: Services | None = None) -> Flask:
     errors.init_app(app)
     input.init_app(app)
     security.init_app(app)
+    captive.init_app(app)
     content.init_app(app)
     flightinfo.init_app(app)
     stats.init_app(app)

@@ -6,7 +6,7 @@ import shlex
 
 import require
 from require.program import BOOTSTRAP
-from roles import cache, firewall, services
+from roles import cabin, cache, certificate, firewall, services
 from roles.context import Context
 from roles.firewall import Side
 
@@ -19,18 +19,31 @@ GUNICORN = (
 def apply(host: Context) -> None:
     """Declares an aircraft."""
     hangar = host.hangar
+    cabin_address = host.vars.address("cabin_address")
+    name = certificate.apply(host)
     firewall.apply(
         host,
         [
-            Side(host.vars.interface("cabin_interface", "cabin0"), tcp=(80,), strangers=True),
+            Side(
+                host.vars.interface("cabin_interface", "cabin0"),
+                tcp=(80, 443) if name else (80,),
+                udp=(53,),
+                strangers=True,
+            ),
             Side(host.vars.interface("ramp_interface", "ramp0"), tcp=(22,), ipv6=True),
             Side("wg0", tcp=(22,)),
         ],
     )
+    portal = f"https://{name}" if name else f"http://{cabin_address}"
+    cabin.apply(host, cabin_address, name)
     services.apply(
         host,
         site="nginx/aircraft.conf.j2",
-        cabin_address=host.vars.address("cabin_address"),
+        cabin_address=cabin_address,
+        name=name,
+        portal=portal,
+        certificate=certificate.PATH,
+        probe_paths=cabin.PROBE_PATHS,
         folders=["content", "sync"],
         settings={
             "role": "aircraft",
@@ -39,8 +52,11 @@ def apply(host: Context) -> None:
             "hangar_url": f"http://{hangar.tower_address}",
             "hangar_ssh": f"fleet@{hangar.tower_address}",
             "redis_url": f"unix://{cache.SOCKET}",
+            "portal_url": portal,
+            "cabin_address": cabin_address,
         },
     )
+    certificate.ends(name)
 
     # Its own way to the hangar, and the hangar's way here.
     require.file.file(

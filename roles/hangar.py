@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import require
-from roles import clock, firewall, services
+from roles import certificate, clock, firewall, services
 from roles.context import Context, in_group
 from roles.firewall import Side
 from roles.tower import LISTEN_PORT
@@ -49,11 +49,17 @@ WORKERS = (
 def apply(host: Context) -> None:
     """Declares the hangar."""
     aircraft = in_group(host, "aircraft")
+    name = certificate.apply(host)
     public = host.vars.interface("public_interface", "cell0")
     firewall.apply(
         host,
         [
-            Side(public, tcp=(22, 80), udp=(LISTEN_PORT,), ipv6=True),
+            Side(
+                public,
+                tcp=(22, 80, 443) if name else (22, 80),
+                udp=(LISTEN_PORT,),
+                ipv6=True,
+            ),
             Side("wg0", tcp=(22, 80), udp=(clock.PORT,)),
         ],
     )
@@ -63,6 +69,8 @@ def apply(host: Context) -> None:
         site="nginx/hangar.conf.j2",
         public_address=host.vars.address("public_address"),
         tower_address=host.tower_address,
+        name=name,
+        certificate=certificate.PATH,
         folders=["content", "imports"],
         settings={
             "role": "hangar",
@@ -70,6 +78,7 @@ def apply(host: Context) -> None:
             "airline_name": host.vars.text("airline_name"),
         },
     )
+    certificate.ends(name)
     require.file.template(
         "/etc/turnaround/fleet.json",
         template="app/fleet.json.j2",

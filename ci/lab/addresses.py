@@ -142,6 +142,9 @@ class Plan:
         """Returns the hangar and that many aircraft."""
         return [self.hangar, *(self.aircraft(number) for number in range(1, aircraft + 1))]
 
+    def cabin_network(self, number: int) -> str:
+        return f"10.{self.k}.{100 + number}.0/24"
+
     def cabin_bridge(self, number: int) -> str:
         return f"{self.lab}-cab{number}"
 

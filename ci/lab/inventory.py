@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ci.lab.addresses import HostPlan, Plan
+from ci.lab.certificates import PORTAL
 
 _HEAD = """\
 # The hosts of the lab {lab}, written by ./inv lab.up. What enrolment learns about a host is in enrolled/.
@@ -19,7 +20,9 @@ vars:
   release_signers: ["{signer}"]
 groups:
   hangar: {{roles: [base, aboard, tower, hangar]}}
-  aircraft: {{roles: [base, aboard, tower, aircraft], vars: {{via: hangar, converge_by_hangar: true}}}}
+  aircraft:
+    roles: [base, aboard, tower, aircraft]
+    vars: {{via: hangar, converge_by_hangar: true, site_name: {portal}}}
 hosts:
   hangar:
     groups: [hangar]
@@ -34,7 +37,7 @@ _AIRCRAFT = """\
     address: {tower}
     tower: {tower}
     via: hangar
-    vars: {{cabin_address: {cabin}, tower_endpoint: "{endpoint}"}}
+    vars: {{cabin_address: {cabin}, cabin_network: {cabin_network}, tower_endpoint: "{endpoint}"}}
 """
 
 
@@ -47,6 +50,7 @@ def text(plan: Plan, aircraft: int, signer: str) -> str:
         hangar=hangar.port("cell0").ip,
         hangar_tower=hangar.tower,
         signer=signer.strip(),
+        portal=PORTAL,
     )
     return head + "".join(_entry(plan, host) for host in plan.hosts(aircraft)[1:])
 
@@ -57,6 +61,7 @@ def _entry(plan: Plan, host: HostPlan) -> str:
         ramp=host.port("ramp0").ip,
         tower=host.tower,
         cabin=host.port("cabin0").ip,
+        cabin_network=plan.cabin_network(host.number),
         endpoint=f"{plan.cell_machine}:{host.relay_port}",
     )
 

@@ -19,6 +19,7 @@ PACKAGES = (
     "iptables",
     "mmdebstrap",
     "openssh-client",
+    "openssl",
     "systemd-container",
 )
 TUN = Path("/dev/net/tun")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ci.lab import (
     base,
+    certificates,
     cgroup,
     control,
     firewall,
@@ -97,6 +98,7 @@ class Starter:
             # list() so that the first fault is raised here.
             list(pool.map(make, hosts))
         inventory.write(self.directory / "inventory.yml", plan, kept.aircraft, signer)
+        certificates.give(self.directory / "inventory.yml")
         return hosts
 
     def boot(self, each: Host, kept: State) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import requests
 
 from ci.story.teller import NotSo, Step, eventually
-from ci.story.world import World
+from ci.story.world import TOP, World
 
 ANSWER_S = 10
 REACH_S = 60
@@ -25,6 +26,7 @@ def steps(world: World, aircraft: int) -> list[Step]:
         Step(hosts, "they stand at the gate, with a good link", lambda: at_the_gate(world)),
         Step(tower, "first contact pins their keys", lambda: first_contact(world)),
         Step(tower, "the roles make them what they are", lambda: converge(world)),
+        Step(tower, "the hangar may open what aircraft need", lambda: open_to_hangar(world)),
         Step(tower, "a second look changes nothing", lambda: second_look(world)),
         Step(tower, "the ramp is unplugged; only the tower is left", lambda: unplug(world)),
         Step(release, "the hangar gets its app", lambda: deploy_hangar(world)),
@@ -73,6 +75,22 @@ def converge(world: World) -> str:
     outcomes = world.fab_json("converge", "--target", "all")
     changed = sum(len(each["changes"]) for each in outcomes)
     return f"{changed} changes on {len(outcomes)} hosts"
+
+
+def open_to_hangar(world: World) -> str:
+    """Encrypts the aircraft's secrets to the hangar, too, which applies what waited for them."""
+    path = world.lab.inventory.parent / "secrets" / "recipients.yml"
+    key = world.ssh("hangar", "sudo age-keygen -y /etc/turnaround/keys/age.key").strip()
+    if key not in path.read_text():
+        with path.open("a") as recipients:
+            recipients.write(f"hangar: {{ key: {key}, reads: [group-aircraft] }}\n")
+    rekey = ["./inv", "secrets.rekey"]
+    done = subprocess.run(
+        rekey, cwd=TOP, env=world.environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NotSo(f"{' '.join(rekey)} exited {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout.strip()
 
 
 def second_look(world: World) -> str:

@@ -62,6 +62,7 @@ def fleet(*, enrolled: bool = True) -> dict[str, RoleContext]:
                 vars={
                     **shared,
                     "cabin_address": f"10.1.{number}.1",
+                    "cabin_network": f"10.1.{number}.0/24",
                     "tower_endpoint": "10.1.2.1:51811",
                 },
                 facts=facts(name),
@@ -112,6 +113,7 @@ def test_passengers_are_answered_on_the_web_ports_only() -> None:
     assert [line.strip().removeprefix('iifname "cabin0" meta nfproto ipv4 ') for line in taken] == [
         "udp sport 68 udp dport 67 limit rate 100/second burst 200 packets accept",
         "tcp dport { 80 } accept",
+        "udp dport { 53 } accept",
         'oifname "cabin0" ct state established,related accept',
         'oifname "cabin0" meta nfproto ipv4 udp sport 67 udp dport 68 accept',
     ]

@@ -34,15 +34,15 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
-        ("hangar", "    tower: 10.64.0.1\n", "", ":20: expected tower for hangar"),
-        ("EC-TAA", "    tower: 10.64.1.1\n", "", ":25: expected tower for EC-TAA"),
+        ("hangar", "    tower: 10.64.0.1\n", "", ":21: expected tower for hangar"),
+        ("EC-TAA", "    tower: 10.64.1.1\n", "", ":26: expected tower for EC-TAA"),
         (
             "EC-TAA",
             "    tower: 10.64.0.1\n",
             "",
-            ":24: expected a host in the group hangar with a tower address, for EC-TAA to call",
+            ":25: expected a host in the group hangar with a tower address, for EC-TAA to call",
         ),
-        ("EC-TAA", CABIN, "#", ":25: expected the variable cabin_address for EC-TAA"),
+        ("EC-TAA", CABIN, "#", ":26: expected the variable cabin_address for EC-TAA"),
         (
             "EC-TAA",
             CABIN,
@@ -57,12 +57,24 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
             "cabin_interface: the cabin\n      cabin_address: 10.20.0.1 #",
             ":15: expected cabin_interface of EC-TAA to be a network interface such as cabin0",
         ),
-        ("EC-TAA", ENDPOINT, "#", ":25: expected the variable tower_endpoint for EC-TAA"),
+        (
+            "EC-TAA",
+            CABIN,
+            "site_name: Portal\n      cabin_address: 10.20.0.1 #",
+            ":15: expected site_name of EC-TAA to be a name such as portal.example.aero",
+        ),
+        (
+            "EC-TAA",
+            CABIN,
+            "site_name: portal.example.aero\n      cabin_address: 10.20.0.1 #",
+            ":27: expected the secret site_certificate for EC-TAA",
+        ),
+        ("EC-TAA", ENDPOINT, "#", ":26: expected the variable tower_endpoint for EC-TAA"),
         (
             "EC-TAA",
             ENDPOINT,
             "tower_endpoint: 203.0.113.10 #",
-            f":16: expected tower_endpoint of EC-TAA to be {AN_ENDPOINT}, found '203.0.113.10'",
+            f":17: expected tower_endpoint of EC-TAA to be {AN_ENDPOINT}, found '203.0.113.10'",
         ),
         ("EC-TAA", ENDPOINT, 'tower_endpoint: "203.0.113.10:70000" #', f"to be {AN_ENDPOINT}"),
         (
@@ -77,13 +89,13 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
             "hangar",
             "public_address: 203.0.113.10 }",
             "public_address: hangar.example }",
-            ":23: expected public_address of hangar to be an IPv4 address",
+            ":24: expected public_address of hangar to be an IPv4 address",
         ),
         (
             "hangar",
             "  release_signers: [",
             "  signers: [",
-            ":20: expected the variable release_signers for hangar, which a role needs, found none",
+            ":21: expected the variable release_signers for hangar, which a role needs, found none",
         ),
         (
             "EC-TAA",
@@ -112,7 +124,7 @@ def test_what_a_neighbour_lacks_is_told_of_the_neighbour(tmp_path: Path) -> None
     path = tmp_path / "inventory.yml"
     text = EXAMPLE.replace("  airline: TA\n", "")
     path.write_text(text.replace("vars: { public", "vars: { airline: TA, public"))
-    with pytest.raises(UsageError, match=":24: expected the variable airline for EC-TAA"):
+    with pytest.raises(UsageError, match=":25: expected the variable airline for EC-TAA"):
         declare(path, "hangar")
 
 
