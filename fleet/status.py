@@ -47,13 +47,13 @@ def ask(connection: Connection) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the fleet as aligned lines, headings first; below them why failed what waits."""
+    """Returns the fleet as aligned lines, headings first; below them what failed or will."""
     cells = [HEADINGS, *(tuple(_cells(row)) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     return [
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
-    ] + [line for row in rows for line in (*_why(row), *_returned(row))]
+    ] + [line for row in rows for line in (*_why(row), *_returned(row), *_ending(row))]
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -103,6 +103,14 @@ def _returned(row: Mapping[str, Any]) -> list[str]:
     revision = str(returned.get("version")).rpartition("-")[2]
     said = f"{returned.get('kind')} {revision} was returned from"
     return [f"{row.get('name')}: {said}: {one_line(str(returned.get('reason')))}"]
+
+
+def _ending(row: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{row.get('name') or row.get('host')}: the certificate of {name} "
+        + (f"ends in {days} days" if days >= 0 else "has ended")
+        for name, days in (row.get("ending") or {}).items()
+    ]
 
 
 def ago(seconds: int | float | None) -> str:

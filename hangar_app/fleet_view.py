@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from hangar_app.wanted import WantedSeen
 from sync.state import Head
 
 SILENT_AFTER_S = 30  # six heartbeats
+DAY_S = 86_400
+CERTIFICATE_DAYS = 21  # an aircraft may be out of reach for a week, and then for another
 DOWN, UP = ("cat", "usr"), ("usr", "use")
 
 Standing = Literal["new", "silent", "failed", "working", "behind", "even"]
@@ -61,6 +63,8 @@ class AircraftRow:
     work: list[WorkSeen]
     wanted: WantedSeen | None = None
     returned: Mapping[str, str] | None = None  # the release that it last returned from, and why
+    certificates: dict[str, int] = field(default_factory=dict)  # whole days left
+    ending: dict[str, int] = field(default_factory=dict)  # those of them that ops must see to
 
 
 def behind_down(head: Head, told: Mapping[str, Any] | None) -> int:
@@ -107,6 +111,11 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         None if seen.last_seen is None else max(0, round((now - seen.last_seen).total_seconds()))
     )
     disk = body.get("disk") or {}
+    # They run out while nobody hears of them, too.
+    certificates = {
+        name: int(days) - (seen_s or 0) // DAY_S
+        for name, days in (body.get("certificates") or {}).items()
+    }
     return AircraftRow(
         name=seen.name,
         tower=seen.tower,
@@ -128,6 +137,8 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         work=list(seen.work),
         wanted=seen.wanted,
         returned=body.get("returned"),
+        certificates=certificates,
+        ending={name: days for name, days in certificates.items() if days < CERTIFICATE_DAYS},
     )
 
 

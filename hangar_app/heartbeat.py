@@ -27,6 +27,7 @@ INTERVAL_S = 5
 Name = Annotated[str, Field(min_length=1, max_length=32)]
 Word = Annotated[str, Field(max_length=128)]
 Count = Annotated[int, Field(ge=0)]
+Days = Annotated[int, Field(ge=-99_999, le=99_999)]
 
 
 class Part(BaseModel):
@@ -98,6 +99,7 @@ class Heartbeat(Part):
     content: Content | None = None
     disk: Disk | None = None
     syncing: bool = False
+    certificates: dict[Word, Days] = Field(default_factory=dict)
 
 
 class Refused(Exception):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from common.clock import utc_now
 from common.database import engine_for
@@ -18,6 +19,7 @@ from common.logging import configure
 from common.settings import Settings, SettingsError
 from common.watchdog import Watchdog
 from onboard_app.agent import beat
+from onboard_app.agent.certificate import Certificates
 from onboard_app.agent.hangar import Hangar
 from onboard_app.agent.loop import Agent
 from onboard_app.agent.running import Runner, locked
@@ -38,9 +40,15 @@ def serve(settings: Settings) -> int:
     wake, stop = threading.Event(), threading.Event()
     # The hangar should hear at once that something was pushed.
     runner = Runner(partial(session.run, settings, engine, partial(log.info, "%s")), ended=wake.set)
+    certificates = Certificates(settings)
+
+    def body() -> dict[str, Any]:
+        now, syncing = utc_now(), locked(session.lock_path(settings))
+        return beat.body(settings, engine, store, syncing, now) | certificates.told(now)
+
     agent = Agent(
         Hangar(settings.hangar_url),
-        lambda: beat.body(settings, engine, store, locked(session.lock_path(settings)), utc_now()),
+        body,
         partial(ack.accept, engine, settings),
         runner,
     )

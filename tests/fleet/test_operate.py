@@ -147,6 +147,12 @@ def test_what_waits_for_an_aircraft_is_in_its_row(failed: int, said: str) -> Non
     assert below == [f"{ROW['name']}: 4bb5594 failed: file:/etc/x: no disk"] * bool(failed)
 
 
+@pytest.mark.parametrize(("days", "said"), [(9, "ends in 9 days"), (-1, "has ended")])
+def test_a_certificate_that_ends_soon_is_told_below(days: int, said: str) -> None:
+    *_, last = table([{**ROW, "ending": {"portal.example.aero": days}}])
+    assert last == f"{ROW['name']}: the certificate of portal.example.aero {said}"
+
+
 def test_an_aircraft_that_was_never_heard_has_a_row_too() -> None:
     line = table([{"name": "EC-TAB", "seen_s_ago": None, "work": None}])[1]
     assert "never" in line

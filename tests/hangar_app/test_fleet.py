@@ -29,6 +29,7 @@ def fleet(session: Session, clock) -> None:
         "up": {"use": {"epoch": epoch, "sealed": 9, "unsealed_rows": 184}},
         "content": {"missing_files": 2, "missing_bytes": 5_200_000},
         "disk": {"free": 1, "total": 4},
+        "certificates": {"portal.example.aero": 9},
     }
     session.add_all(
         [
@@ -73,6 +74,7 @@ def test_the_page_is_whole_without_javascript(editor, fleet) -> None:
     for words in ("use ↑ 5", "rows ↑ 184"):
         assert words in page, words
     assert "No route to host" in page
+    assert "certificate of portal.example.aero ends in 9 days" in page
     assert '<noscript><meta http-equiv="refresh"' in page
 
 

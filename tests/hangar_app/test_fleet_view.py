@@ -95,3 +95,21 @@ def test_an_aircraft_never_is_ahead() -> None:
 
 def test_a_position_without_coordinates_is_none() -> None:
     assert row(observed(position={"lat": None, "lon": None}), HEADS, NOW).position is None
+
+
+@pytest.mark.parametrize(
+    ("told", "seen_s", "left", "ending"),
+    [
+        (21, 2, 21, False),
+        (20, 2, 20, True),
+        (24, 4 * 86_400 + 5, 20, True),
+        (0, 86_400, -1, True),
+    ],
+    ids=["long enough", "ends soon", "it ends while nobody hears of it", "it has ended"],
+)
+def test_a_certificate_that_ends_soon_stands_out(
+    told: int, seen_s: float, left: int, ending: bool
+) -> None:
+    line = row(observed(seen_s=seen_s, certificates={"portal.example.aero": told}), HEADS, NOW)
+    assert line.certificates == {"portal.example.aero": left}
+    assert bool(line.ending) is ending
