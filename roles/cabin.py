@@ -84,7 +84,7 @@ def leased(network: IPv4Network, address: str) -> tuple[IPv4Address, IPv4Address
     """
     if network.prefixlen > 24:
         raise require.DeclarationError(
-            f"cabin_network is {network}; expected 256 addresses or more, such as {network.network_address}/22"
+            f"cabin_network is {network}; expected 256 addresses or more, such as 10.20.0.0/22"
         )
     first, last = network[FIRST], network[LAST]
     if IPv4Address(address) not in network or first <= IPv4Address(address) <= last:

@@ -1,9 +1,8 @@
-"""The certificate of the name by which people call a host: it comes from the inventory, and is never made here.
+"""The certificate of the name by which people call a host; it comes from the inventory.
 
 Key, certificate and chain are one secret and one file, so that no power cut leaves a key with another's
-certificate: nginx would not start with them. A certificate that we signed ourselves would be of no use: phones
-take the portal's address over a TLS that they trust or not at all (RFC 8908, section 4), and to passengers a
-warning is worse than plain HTTP.
+certificate: nginx would not start with them. None is made here: phones take the portal's address over TLS
+that they trust or not at all (RFC 8908, section 4), and to passengers a warning is worse than plain HTTP.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ FITS = "import ssl, sys; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain
 def apply(host: Context) -> str:
     """Declares the certificate of a host that has a `site_name`, and returns that name, or "".
 
-    Whoever has a name has the secret `site_certificate`. A new one is taken by a reload, which drops no request.
+    Whoever has a name has the secret `site_certificate`. A new one is taken by a
+    reload, which drops no request.
 
     Example: `certificate.apply(host)` is `"portal.example.aero"`.
     """
@@ -36,6 +36,6 @@ def apply(host: Context) -> str:
 
 
 def ends(name: str) -> None:
-    """Declares that a host without a name keeps no certificate; after its sites, which needed it until now."""
+    """Declares that a host without a name keeps no certificate; to be called after what needed it."""
     if not name:
         require.file.absent(PATH)

@@ -81,8 +81,8 @@ def listening(host: Host) -> list[int]:
         (0, "tower", [22, 80]),
         (1, "tower", [22]),
         (2, "tower", [22]),
-        (1, "cabin", [80]),
-        (2, "cabin", [80]),
+        (1, "cabin", [80, 443]),
+        (2, "cabin", [80, 443]),
     ],
     ids=lambda value: str(value) if not isinstance(value, list) else "-".join(map(str, value)),
 )

@@ -1,7 +1,7 @@
 """The lab's own authority, and the certificate that its aircraft show in their cabins.
 
-Real ones come from an authority that phones know, and reach the inventory by `inv secrets.edit`; from there on
-all is the same.
+Real ones come from an authority that phones know, and reach the inventory by `inv secrets.edit`; from there
+on all is the same.
 """
 
 from __future__ import annotations
