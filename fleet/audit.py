@@ -117,7 +117,8 @@ def table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _release(issued: Mapping[str, Any]) -> str:
-    return f"{issued.get('kind')} {issued.get('version')}"
+    # The revision names it; its time would make the line too long for a narrow terminal.
+    return f"{issued.get('kind')} {str(issued.get('version')).rpartition('-')[2]}"
 
 
 def _cells(entry: Mapping[str, Any], shipped: Mapping[int, str]) -> tuple[str, ...]:
