@@ -14,7 +14,9 @@ KEYS = "/etc/turnaround/keys"
 def services(name: str) -> dict[str, str]:
     """The texts of a host's services of ours, by their names."""
     catalog, folder = declared(fleet()[name]), "file:/etc/systemd/system/"
-    keys = [one.key for one in catalog if re.fullmatch(rf"{folder}turnaround-.*\.service", one.key)]
+    # What serves addresses needs rights that ours do not, and has walls of its own.
+    ours = rf"{folder}turnaround-(?!dnsmasq).*\.service"
+    keys = [one.key for one in catalog if re.fullmatch(ours, one.key)]
     return {
         key.removeprefix(folder).removesuffix(".service").removesuffix("@"): content(
             catalog, key.removeprefix("file:")
