@@ -17,6 +17,7 @@ import paramiko
 
 from fleet import enrol_script, hostkeys
 from fleet.aboard import disk
+from fleet.channel import Completed
 from fleet.connections import Connections
 from fleet.context import catalog
 from fleet.converge import on_host
@@ -165,13 +166,7 @@ class Enrolment:
         )
         facts = self._script(first, script, PREPARE_S, "making the ops account and the keys")
         shown = first.host_key
-        found = {"host_key": hostkeys.line_of(shown), **facts}
-        for name, value in found.items():
-            if name not in FACTS or not re.fullmatch(FACTS[name], value):
-                raise FleetError(
-                    f"{self.host.name}: expected its {name.replace('_', ' ')}, found {value[:80]!r}"
-                )
-        return found
+        return {"host_key": hostkeys.line_of(shown), **facts}
 
     def _script(
         self, connection: Connection, script: bytes, timeout_s: float, what: str
@@ -180,15 +175,10 @@ class Enrolment:
         root = connection.endpoint.user == "root"
         argv = ["sh", "-s"] if root else ["sudo", "-n", "sh", "-s"]
         done = connection.run(argv, script, timeout_s=timeout_s).check(self.host.name, what)
-        facts: dict[str, str] = {}
         for line in done.stdout.decode(errors="replace").splitlines():
-            kind, _, rest = line.partition(" ")
-            if kind == "changed":
-                self._changed(rest)
-            elif kind == "fact":
-                name, _, value = rest.partition(" ")
-                facts[name] = value
-        return facts
+            if line.startswith("changed "):
+                self._changed(line.removeprefix("changed "))
+        return facts_of(self.host.name, done)
 
     def _changed(self, what: str) -> None:
         self._changes.append(what)
@@ -229,7 +219,9 @@ class Enrolment:
     def _write(self, facts: Mapping[str, str]) -> None:
         before = dict(self.host.facts)
         at = before.pop("enrolled_at", "")
-        if before == dict(facts) and at:
+        # A key that is being changed goes on being so.
+        facts = {**{k: v for k, v in before.items() if k.endswith("_next")}, **facts}
+        if before == facts and at:
             return
         stamp = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         path = self.inventory.enrolled / f"{self.host.name}.yml"
@@ -264,6 +256,25 @@ class Enrolment:
             f"{count} change{'s' if count > 1 else ''}" if count else "was enrolled already",
             data={"changes": list(self._changes)},
         )
+
+
+def facts_of(name: str, done: Completed) -> dict[str, str]:
+    """Returns the public keys that a script told, in lines `fact NAME VALUE`.
+
+    Raises:
+        FleetError: one of them is none, with what was found.
+    """
+    lines = done.stdout.decode(errors="replace").splitlines()
+    facts = {}
+    for line in lines:
+        if line.startswith("fact "):
+            _, fact, value = f"{line} ".split(" ", 2)
+            facts[fact] = value = value.strip()
+            if fact not in FACTS or not re.fullmatch(FACTS[fact], value):
+                raise FleetError(
+                    f"{name}: expected its {fact.replace('_', ' ')}, found {value[:80]!r}"
+                )
+    return facts
 
 
 def write_facts(path: Path, facts: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 
-_COMMON = r"""
+COMMON = r"""
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -141,9 +141,9 @@ def prepare(name: str, ops_key: str, is_hangar: bool) -> bytes:
         f"name={shlex.quote(name)}\nops_key={shlex.quote(ops_key)}\n"
         f"is_hangar={'yes' if is_hangar else 'no'}\n"
     )
-    return (_COMMON + head + _PREPARE).encode()
+    return (COMMON + head + _PREPARE).encode()
 
 
 def close() -> bytes:
     """Returns the script that shuts out root and passwords, after sshd said it takes that."""
-    return (_COMMON + _CLOSE).encode()
+    return (COMMON + _CLOSE).encode()

@@ -22,11 +22,17 @@ from fleet.origin import Origins, laid_over, read_vars
 from fleet.secrets import Opener, Secrets, read_secrets
 
 TOP = Path(__file__).resolve().parent.parent
+_SSH_KEY = r"ssh-ed25519 [A-Za-z0-9+/=]+( .*)?"
+_TOWER_KEY = r"[A-Za-z0-9+/]{43}="
 FACTS = {
     "host_key": r"(ssh|ecdsa)-[\w@.-]+ [A-Za-z0-9+/=]+",
-    "ssh_key": r"ssh-ed25519 [A-Za-z0-9+/=]+( .*)?",
-    "dispatch_key": r"ssh-ed25519 [A-Za-z0-9+/=]+( .*)?",
-    "tower_key": r"[A-Za-z0-9+/]{43}=",
+    "ssh_key": _SSH_KEY,
+    "dispatch_key": _SSH_KEY,
+    "tower_key": _TOWER_KEY,
+    # While a key is being changed: the one that comes, and what came while others still know the old.
+    "ssh_key_next": _SSH_KEY,
+    "dispatch_key_next": _SSH_KEY,
+    "tower_key_next": _TOWER_KEY,
     "enrolled_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
 }
 IDENTITIES = "age.key"

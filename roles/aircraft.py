@@ -7,7 +7,7 @@ import shlex
 import require
 from require.program import BOOTSTRAP
 from roles import cabin, cache, certificate, firewall, services
-from roles.context import Context
+from roles.context import Context, keys_of
 from roles.firewall import Side
 
 GUNICORN = (
@@ -95,14 +95,14 @@ def apply(host: Context) -> None:
         mode=0o440,
         validate=["visudo", "-c", "-f", "{}"],
     )
-    dispatch = hangar.facts.get("dispatch_key")
     require.user.user(
         "dispatch",
         shell="/bin/sh",
         locked=True,
-        authorized_keys=[f'command="/opt/turnaround/bin/dispatch",restrict {dispatch}']
-        if dispatch
-        else [],
+        authorized_keys=[
+            f'command="/opt/turnaround/bin/dispatch",restrict {key}'
+            for key in keys_of(hangar, "dispatch_key")
+        ],
     )
 
     services.unit(

@@ -66,3 +66,12 @@ def in_group(host: Context, group: str) -> dict[str, Neighbour]:
         for name, other in host.hosts.items()
         if group in other.groups and other.tower is not None
     }
+
+
+def keys_of(host: Neighbour, fact: str) -> list[str]:
+    """Returns the public keys of a host that are taken now: two while one is being changed.
+
+    Example: `keys_of(host.hangar, "dispatch_key")`
+    """
+    both = (host.facts.get(fact), host.facts.get(f"{fact}_next"))
+    return list(dict.fromkeys(key for key in both if key))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import require
 from roles import certificate, clock, firewall, services
-from roles.context import Context, in_group
+from roles.context import Context, in_group, keys_of
 from roles.firewall import Side
 from roles.tower import LISTEN_PORT
 
@@ -95,9 +95,9 @@ def apply(host: Context) -> None:
         shell="/bin/sh",
         locked=True,
         authorized_keys=[
-            f'command="{GATE} {name}",restrict {other.facts["ssh_key"]}'
+            f'command="{GATE} {name}",restrict {key}'
             for name, other in aircraft.items()
-            if other.facts.get("ssh_key")
+            for key in keys_of(other, "ssh_key")
         ],
     )
     for folder in ("sync", "sync/inbox", "sync/outbox"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import require
-from roles.context import Context, Neighbour, in_group
+from roles.context import Context, Neighbour, in_group, keys_of
 
 LISTEN_PORT = 51820
+FOLLOW = "turnaround-tower-follow"
 
 
 def apply(host: Context) -> None:
@@ -25,11 +26,30 @@ def apply(host: Context) -> None:
         private_key_file="/etc/turnaround/keys/tower.key",
         peers=[_peer(peer, endpoint) for peer in peers if peer.facts.get("tower_key")],
     )
+    if not is_hangar:
+        _follow(host.hangar)
+
+
+def _follow(hangar: Neighbour) -> None:
+    """Declares what finds the way back while a key of the tower is changed, at either end."""
+    require.systemd.unit(f"{FOLLOW}.service", template="systemd/tower-follow.service.j2")
+    require.systemd.service(FOLLOW, running=None)
+    coming = "/etc/turnaround/keys/tower.hangar.next"
+    # After the interface: what follows reads its configuration as long as this is there.
+    if len(keys := keys_of(hangar, "tower_key")) > 1:
+        require.file.file(
+            coming, content=f"{keys[1]}\n", notify=[require.systemd.restarted(FOLLOW)]
+        )
+    else:
+        require.file.absent(coming)
 
 
 def _peer(peer: Neighbour, endpoint: str | None) -> require.wireguard.Peer:
+    """One key of two: an address has one peer. Of an aircraft it is the one that comes, which that
+    aircraft finds out; of the hangar the one that it has, and aircraft are told of the other."""
+    keys = keys_of(peer, "tower_key")
     return require.wireguard.Peer(
-        peer.facts["tower_key"],
+        keys[0] if endpoint else keys[-1],
         [f"{peer.tower_address}/32"],
         endpoint,
         keepalive=15 if endpoint else None,

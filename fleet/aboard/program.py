@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from . import ledger, lifecycle
+from . import ledger, lifecycle, tower
 from .errors import FAILED, USAGE, AboardError, ManifestError
 from .manifest import is_kind
 from .steps import Step
@@ -83,6 +83,8 @@ def _carry_out(arguments: argparse.Namespace, world: World, source: BinaryIO, sa
         say({"result": "recorded"})
     elif arguments.order == "audit":
         say({"entries": ledger.last(world, arguments.last)})
+    elif arguments.order == "follow-tower":
+        tower.follow(tower.Ways(tower.use, tower.answered))
     elif arguments.order == "recover":
         found = lifecycle.recover(world)
         for one in found:
@@ -145,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     orders.add_parser(
         "recover", help="return from trials that ran out, start what is current (at boot)"
     )
+    orders.add_parser("follow-tower", help="keep the hangar in reach while a key is changed")
     orders.add_parser("list", help="what is on this host")
     orders.add_parser("issue", help="(hangar) who ships what on standard input: a new counter")
     orders.add_parser("record", help="(hangar) how it ended on standard input: into the audit log")

@@ -296,7 +296,7 @@ def fake(folder: Path, name: str, line: str) -> None:
 def test_what_a_power_cut_left_of_dpkg_is_mended_and_its_lock_is_waited_for(tmp_path: Path) -> None:
     fake(tmp_path, "apt-get", f'[ -e "{tmp_path}/whole" ] || exit 100')
     fake(tmp_path, "dpkg", f'touch "{tmp_path}/whole"')
-    script = f'{enrol_script._COMMON}PATH="{tmp_path}:$PATH"\n'
+    script = f'{enrol_script.COMMON}PATH="{tmp_path}:$PATH"\n'
     script += enrol_script._PREPARE.partition("main() {")[0] + "install_package sudo\n"
     done = subprocess.run(["sh", "-s"], input=script.encode(), capture_output=True, check=True)
     assert done.stdout == b"changed package sudo\n"
@@ -308,7 +308,7 @@ def test_what_a_power_cut_left_of_dpkg_is_mended_and_its_lock_is_waited_for(tmp_
 
 def test_the_scripts_replace_a_file_only_when_it_differs(tmp_path: Path) -> None:
     def run(text: str) -> bytes:
-        script = enrol_script._COMMON.encode() + text.encode()
+        script = enrol_script.COMMON.encode() + text.encode()
         return subprocess.run(["sh", "-s"], input=script, capture_output=True, check=True).stdout
 
     place = f"if echo new | place {tmp_path}/file 0640; then did file; fi"

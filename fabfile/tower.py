@@ -1,0 +1,43 @@
+"""`fab rotate-keys`, `fab retire`: who is in the control tower, and by which keys."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+from invoke.tasks import task
+
+_TARGET = "hosts, groups or all, with commas; !name leaves one out"
+_LIMIT = "of the target only these: hosts, groups, patterns, with commas; !name leaves one out"
+_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
+_JSON = "one JSON object per host on standard output"
+
+
+@task(
+    name="rotate-keys",
+    help={
+        "target": _TARGET,
+        "only": "kinds of key, with commas: tower, sync (an aircraft's), dispatch (the hangar's)",
+        "limit": _LIMIT,
+        "slots": "how many hosts at once",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    },
+)
+def rotate_keys(
+    c: Context,
+    target: str,
+    only: str = "",
+    limit: str = "",
+    slots: int = 8,
+    inventory: str = "",
+    json: bool = False,
+) -> None:
+    """Change keys that hosts made; cut anywhere, the same command goes on from there."""
+    from fleet.rotate import Rotation, chosen
+    from fleet.session import finish, session
+    from fleet.slots import check_slots
+
+    keys = chosen(only)
+    check_slots(slots)
+    with session(inventory, target, limit) as fleet:
+        reporter = fleet.reporter("rotate-keys", json)
+        finish(Rotation(fleet.inventory, fleet.hosts, fleet.connections, reporter, slots).run(keys))
