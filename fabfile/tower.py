@@ -41,3 +41,26 @@ def rotate_keys(
     with session(inventory, target, limit) as fleet:
         reporter = fleet.reporter("rotate-keys", json)
         finish(Rotation(fleet.inventory, fleet.hosts, fleet.connections, reporter, slots).run(keys))
+
+
+@task(
+    help={
+        "target": "the aircraft whose box is out of service; one at a time",
+        "inventory": _INVENTORY,
+        "json": _JSON,
+    }
+)
+def retire(c: Context, target: str, inventory: str = "", json: bool = False) -> None:
+    """Take an aircraft's box out of service, broken or stolen; nothing is asked of it."""
+    from fleet.connections import Connections
+    from fleet.report import reporter
+    from fleet.retire import retire as take_out
+    from fleet.session import finish, fleet_of
+
+    fleet = fleet_of(inventory)
+    show = reporter(json)
+    with Connections(fleet) as connections:
+        outcome = take_out(fleet, target, connections, lambda text: show.progress(target, text))
+    show.done(outcome)
+    show.close()
+    finish([outcome])

@@ -59,9 +59,11 @@ class RoleContext:
 
 
 def contexts(inventory: Inventory) -> dict[str, RoleContext]:
-    """Returns every host of a fleet as roles see it, by name."""
+    """Returns every host of a fleet as roles see it, by name; those that are retired no role sees."""
     hosts: dict[str, RoleContext] = {}
     for host in inventory.hosts.values():
+        if host.retired:
+            continue
         variables = Vars(host, inventory.path, inventory.opener)
         hosts[host.name] = RoleContext(
             inventory.fleet,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+from dataclasses import replace
 
 from fleet.connections import Connections
 from fleet.enrol import Enrolment, Place
@@ -45,7 +46,9 @@ def init_machine(
             f"--as: there is no host {name!r} in {fleet.path}{did_you_mean(name, fleet.hosts)}",
             f"add it to the inventory first; hosts: {', '.join(fleet.hosts)}",
         )
-    host, place = fleet.hosts[name], parse_place(at)
+    # A new box may take the place of one that was retired.
+    host, place = replace(fleet.hosts[name], retired=""), parse_place(at)
+    fleet = replace(fleet, hosts={**fleet.hosts, name: host})
     if fingerprint and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint):
         raise UsageError(f"--fingerprint: expected SHA256:… (43 characters), found {fingerprint!r}")
     if not (fingerprint or yes or host.enrolled or sys.stdin.isatty()):

@@ -24,6 +24,7 @@ from fleet.secrets import Opener, Secrets, read_secrets
 TOP = Path(__file__).resolve().parent.parent
 _SSH_KEY = r"ssh-ed25519 [A-Za-z0-9+/=]+( .*)?"
 _TOWER_KEY = r"[A-Za-z0-9+/]{43}="
+_AT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 FACTS = {
     "host_key": r"(ssh|ecdsa)-[\w@.-]+ [A-Za-z0-9+/=]+",
     "ssh_key": _SSH_KEY,
@@ -33,7 +34,8 @@ FACTS = {
     "ssh_key_next": _SSH_KEY,
     "dispatch_key_next": _SSH_KEY,
     "tower_key_next": _TOWER_KEY,
-    "enrolled_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+    "enrolled_at": _AT,
+    "retired_at": _AT,
 }
 IDENTITIES = "age.key"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}"
@@ -50,7 +52,8 @@ class Host:
     `groups` are all that it is in, those that hold others included, the weakest first. `facts` is what
     first contact learned (`host_key`, `ssh_key`, `tower_key`, …), empty before it. `origins` says for
     each variable where it comes from, and what it overrides; `secrets` the same of the secrets, closed.
-    `identity` is the private key of a bastion that wants another one than that of ops.
+    `identity` is the private key of a bastion that wants another one than that of ops. `retired` is when
+    it was taken out of service, empty while it is in it.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Host:
     secrets: Origins = field(default_factory=dict)
     line: int = 0
     identity: Path | None = None
+    retired: str = ""
 
     @property
     def enrolled(self) -> bool:
@@ -90,8 +94,11 @@ class Inventory:
     bastions: Mapping[str, Host] = field(default_factory=dict)
 
     def in_group(self, group: str) -> tuple[Host, ...]:
-        """Returns the hosts of a group and of those that it holds, in the order of the file."""
-        return tuple(host for host in self.hosts.values() if group in host.groups)
+        """Returns the hosts of a group and of those that it holds, in the order of the file.
+
+        Retired ones are left out.
+        """
+        return tuple(h for h in self.hosts.values() if group in h.groups and not h.retired)
 
     def way_to(self, host: Host) -> tuple[Host, ...]:
         """Returns the hosts that one is reached through, the one we call ourselves first."""
@@ -193,7 +200,7 @@ def load(path: Path, roles: Collection[str] | None = None, *, ways: bool = True)
         name: replace(
             host,
             secrets=secrets.of(name, host.groups),
-            facts=read_facts(path.parent / "enrolled" / f"{name}.yml"),
+            **_learned(path.parent / "enrolled", name),
         )
         for name, host in hosts.items()
     }
@@ -310,6 +317,13 @@ def _check_names(secrets: Secrets, variables: Origins, faults: Faults) -> None:
                 expected = "a secret's name that no variable has"
                 wrong.add(origin.line, expected, f"{name}, a variable of {variables[name]}")
                 faults.found += wrong.found
+
+
+def _learned(folder: Path, name: str) -> dict[str, Any]:
+    """Returns what first contact learned of a host, or when it was retired."""
+    if facts := read_facts(folder / f"{name}.yml"):
+        return {"facts": facts}
+    return {"retired": read_facts(folder / "retired" / f"{name}.yml").get("retired_at", "")}
 
 
 def read_facts(path: Path) -> dict[str, str]:

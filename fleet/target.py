@@ -62,12 +62,19 @@ def _select(inventory: Inventory, target: str) -> tuple[Host, ...]:
             left_out |= _names(inventory, name)
         else:
             including = True
+            if name in inventory.hosts and (at := inventory.hosts[name].retired):
+                raise UsageError(
+                    f"{name} was retired at {at}: nobody calls it any more",
+                    f"take it out of {inventory.path}; or, when a new box stands in its place: "
+                    f"fab init-machine --host root@ADDRESS:22 --as {name}",
+                )
             chosen |= _names(inventory, name)
     if not including:
         raise UsageError(
             f"the target {target!r} only says what to leave out", f"write all,{target} for the rest"
         )
-    hosts = tuple(h for h in inventory.hosts.values() if h.name in chosen - left_out)
+    chosen -= left_out
+    hosts = tuple(h for h in inventory.hosts.values() if h.name in chosen and not h.retired)
     if not hosts:
         raise UsageError(f"the target {target!r} leaves no host", _known(inventory))
     return hosts

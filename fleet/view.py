@@ -23,6 +23,7 @@ def listing(hosts: Sequence[Host], as_json: bool) -> list[str]:
                     "tower": host.tower,
                     "via": host.via,
                     "enrolled": host.enrolled,
+                    "retired": host.retired or None,
                     "vars": dict(host.vars),
                     "secrets": {name: each.level for name, each in host.secrets.items()},
                     "facts": dict(host.facts),

@@ -79,9 +79,12 @@ def apply(host: Context) -> None:
         },
     )
     certificate.ends(name)
+    imported = "turnaround-fleet-import"
+    require.systemd.unit(f"{imported}.service", template="systemd/fleet-import.service.j2")
     require.file.template(
         "/etc/turnaround/fleet.json",
         template="app/fleet.json.j2",
+        notify=[require.systemd.restarted(imported)],
         aircraft=[
             {"name": name, "tower": other.tower, "airline": other.vars.text("airline")}
             for name, other in aircraft.items()
