@@ -2,12 +2,12 @@
 
 Nothing is asked of the box: it may be in other hands. First the inventory says so, so that whatever runs
 from now on leaves it out; then the hangar forgets its keys, its place in the tower and what was offered to
-it. What it sent stays: it is the company's data, and its past. Cut anywhere, the same command goes on.
+it (`sync.hangar.forget`). What it sent stays: it is the company's data, and its past. Cut anywhere, the same
+command goes on.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,12 +24,6 @@ from fleet.status import hangar_of
 from fleet.sync import GROUP as AIRCRAFT
 
 ROLES = ("tower", "hangar")
-SCRIPT_S = 120.0
-# A work that began before may offer it something once more; an aircraft that is known again has a row.
-_FORGET = """set -eu
-cd /var/lib/turnaround/sync/outbox
-if [ -e {name} ]; then rm -rf -- {name}; echo "changed outbox of" {name}; fi
-"""
 
 
 @dataclass
@@ -105,10 +99,6 @@ class Retirement:
             raise FleetError("\n".join([f"{hangar.name}: {done.detail}", *done.lines]), done.remedy)
         for change in done.data["changes"]:
             self._changed(f"{hangar.name}: {change['key']}")
-        script = _FORGET.format(name=shlex.quote(self.host.name)).encode()
-        said = connection.run(["sudo", "-n", "sh", "-s"], script, timeout_s=SCRIPT_S)
-        for line in said.check(hangar.name, "forgetting its folders").stdout.decode().splitlines():
-            self._changed(f"{hangar.name}: {line.removeprefix('changed ')}")
 
     def _changed(self, what: str) -> None:
         self._changes.append(what)

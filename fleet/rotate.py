@@ -168,7 +168,8 @@ class Rotation:
 
     def _end(self, outcome: Outcome) -> None:
         again = "nothing is lost: both keys are kept, and the same command goes on from here"
-        self._ended[outcome.host] = replace(outcome, remedy=outcome.remedy or again)
+        remedy = again if outcome.code == Exit.OFFLINE else outcome.remedy or again
+        self._ended[outcome.host] = replace(outcome, remedy=remedy)
 
     def _make(self, key: Key, host: Host) -> str:
         script = rotate_script.make(
@@ -224,7 +225,7 @@ class Rotation:
         who = ", ".join(each.host for each in lacking)
         detail = f"{len(outcomes) - len(lacking)} of {len(outcomes)} {verb}, not yet {who}: {first.detail}"
         for name in names:
-            self._end(replace(first, host=name, detail=detail, remedy=""))
+            self._end(replace(first, host=name, detail=detail))
         return []
 
     def _peers(self, key: Key) -> Sequence[Host]:

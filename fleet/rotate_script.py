@@ -86,9 +86,9 @@ main() {
         sync .
         did "key $PWD/$file"
     fi
-    now=$(ssh-keygen -y -f "$file" </dev/null)
-    if echo "$now" | place "$file.pub" 0644; then did "key $PWD/$file.pub"; fi
-    said "$now"
+    ssh-keygen -y -f "$file" </dev/null >"$file.pub.new"
+    if cmp -s "$file.pub.new" "$file.pub"; then rm "$file.pub.new"; else kept "$file.pub"; fi
+    said "$(cat "$file.pub")"
 }
 """,
 }

@@ -19,6 +19,8 @@ from common.database import engine_for
 from common.database import session as database_session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
+from sync.hangar import forget
+from sync.publish import offer
 
 
 class FleetFileError(Exception):
@@ -81,8 +83,8 @@ def read(file: Path) -> list[Member]:
 def bring_in(session: Session, members: list[Member]) -> Imported:
     """Makes the table what the inventory says; the caller commits.
 
-    An aircraft that is not in the inventory any more is deleted: its heartbeats are refused from
-    then on. Its past (heartbeats, work, usage) stays.
+    An aircraft that is not in the inventory any more is deleted, and what waits for it: its heartbeats
+    are refused from then on. Its past (heartbeats, work, usage) stays.
     """
     known = {one.name: one for one in session.scalars(select(Aircraft))}
     wanted = {member.name: member for member in members}
@@ -116,8 +118,17 @@ def main() -> int:
     except FleetFileError as error:
         sys.stderr.write(f"hangar_app.fleet_import: {error}\n")
         return 65
-    with database_session(engine_for(settings)) as session:
+    engine = engine_for(settings)
+    fleet = {member.name for member in members}
+    with database_session(engine) as session:
+        gone = [name for name in session.scalars(select(Aircraft.name)) if name not in fleet]
+    for name in gone:
+        forget(engine, settings, name)
+    with database_session(engine) as session:
         done = bring_in(session, members)
+    # To all of them: one that was cut short here would wait until something is published.
+    for name in sorted(fleet):
+        offer(engine, settings, name)
     sys.stdout.write(json.dumps(vars(done)) + "\n")
     return 0
 

@@ -3,13 +3,18 @@
 `python3 -m sync.gate EC-TAA` looks at the command the aircraft asked for and hands over to rrsync:
 a push may only write that aircraft's inbox, a pull may only read its outbox. Everything else is
 refused in one sentence. Standard library only: it starts at every connection.
+
+A push is watched: an inbox has bounds, so that a box in wrong hands cannot fill the hangar's disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 
@@ -17,6 +22,10 @@ __all__ = ["main", "restricted"]
 
 RRSYNC = "/usr/bin/rrsync"
 STATE_DIR = "/var/lib/turnaround"
+# Of one aircraft: months of its change-sets, and a fraction of the hangar's disk.
+MOST_BYTES = 1 << 30
+MOST_FILES = 50_000
+LOOK_S = 1.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}")
 
 
@@ -42,12 +51,46 @@ def restricted(aircraft: str, asked: str, state_dir: str) -> list[str]:
         raise Refusal(f"this key runs rsync only, not {asked[:80]!r}")
     if "--sender" in words:
         return [RRSYNC, "-ro", f"{state_dir}/sync/outbox/{aircraft}"]
+    if "--preallocate" in words:
+        raise Refusal("this key may not reserve room on the disk (--preallocate)")
     # -munge: a link that is pushed points nowhere, or it would lead us out of the inbox.
     return [RRSYNC, "-wo", "-no-del", "-munge", f"{state_dir}/sync/inbox/{aircraft}"]
 
 
+def bounds(inbox: str) -> None:
+    """Raise `Refusal` when an inbox holds more than an aircraft ever has to send."""
+    size = count = 0
+    for folder, _, names in os.walk(inbox):
+        count += 1 + len(names)
+        for name in names:
+            # rsync gives a file its name when it is whole: what it writes may be gone by now.
+            with contextlib.suppress(FileNotFoundError):
+                size += os.lstat(os.path.join(folder, name)).st_blocks * 512
+    if size > MOST_BYTES or count > MOST_FILES:
+        raise Refusal(
+            f"the inbox holds {size / 1e6:.0f} MB in {count} files, and may hold "
+            f"{MOST_BYTES / 1e6:.0f} MB in {MOST_FILES}: see what is in {inbox}, and why it is not applied"
+        )
+
+
+def watched(command: list[str], inbox: str) -> int:
+    """Run a push to its end, or to where the inbox is full; returns its exit code."""
+    bounds(inbox)
+    # In a group of its own, which is ended whole: rrsync starts rsync, and that one another.
+    running = subprocess.Popen(command, process_group=0)
+    try:
+        while True:
+            try:
+                return running.wait(LOOK_S)
+            except subprocess.TimeoutExpired:
+                bounds(inbox)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
-    """Replace this process by rrsync, or say why not and return 1."""
+    """Let rrsync do it, or say why not and return 1."""
     try:
         if len(arguments) != 1:
             raise Refusal("expected one argument, the aircraft's name")
@@ -60,6 +103,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         # The aircraft's own folder admits this user and the hangar's; rsync drops the set-group-id
         # bit below it, so there the modes leave the door to that folder.
         os.umask(0)
+        if "-wo" in command:
+            return watched(command, command[-1])
         os.execv(command[0], command)  # noqa: S606  # no shell is wanted
     except (Refusal, OSError) as error:
         sys.stderr.write(f"turnaround: refused: {error}\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from common.settings import Settings, node_name
 from sync import files, publish, seal, users
 from sync.apply import Outcome, apply_all
 
-__all__ = ["ingest", "refresh"]
+__all__ = ["forget", "ingest", "refresh"]
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,37 @@ def refresh(engine: Engine, settings: Settings, *, clock: Callable[[], datetime]
         names = database.scalars(select(Aircraft.name).order_by(Aircraft.name)).all()
     for name in names:
         publish.offer(engine, settings, name)
+
+
+def forget(
+    engine: Engine,
+    settings: Settings,
+    aircraft: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> None:
+    """Forget an aircraft's box after all that it sent is taken in; another one begins anew.
+
+    What it sent lies in `sync/retired/<AIRCRAFT>-<time>` afterwards. What was cut short here is done by
+    the next call.
+    """
+    name = node_name(aircraft)
+    try:
+        problems = apply_all(engine, settings, name, folds={"user_event": users.fold}).problems
+    except OSError as error:
+        # Whoever has the box may have shut us out of what it pushed.
+        problems = [f"{name}: what it sent last cannot be read: {error}"]
+    for problem in problems:
+        log.error("%s", problem)
+    inbox = files.inbox(settings, name)
+    if inbox.is_dir():
+        kept = settings.sync_dir / "retired" / f"{name}-{clock():%Y%m%dT%H%M%SZ}"
+        kept.parent.mkdir(exist_ok=True)
+        inbox.rename(kept)
+    # A new box numbers its change-sets from one, in an epoch of its own.
+    with engine.begin() as connection:
+        connection.execute(text("delete from sync.cursor where peer = :peer"), {"peer": name})
+    shutil.rmtree(settings.sync_dir / "outbox" / name, ignore_errors=True)
 
 
 def _sweep(engine: Engine, inbox: Path, aircraft: str, now: datetime) -> None:

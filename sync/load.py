@@ -72,6 +72,8 @@ def load(
             for _ in table.columns:
                 columns.append(next(parts))
             incoming = _stage(connection, table, columns)
+            if spec(known[table.table]).direction == "up" and "aircraft" in table.columns:
+                _own(connection, incoming, header.node)
             _merge(connection, table, incoming, known[table.table])
             if table.table in folds:
                 folds[table.table](connection, incoming)
@@ -92,6 +94,19 @@ def _stage(connection: Connection, table: changeset.Table, columns: list[changes
     names = ", ".join(f'"{name}"' for name in table.columns)
     _copy_in(connection, f"{incoming} ({names})", data, table.upserts)
     return incoming
+
+
+def _own(connection: Connection, incoming: str, node: str) -> None:
+    """Refuse rows that one aircraft sends in another's name."""
+    others = connection.scalars(
+        text(f"select distinct aircraft from {incoming} where aircraft <> :node"),  # noqa: S608
+        {"node": node},
+    ).all()
+    if others:
+        raise Refused(
+            f"expected rows of {node}, found some of {', '.join(sorted(others))[:80]}. Nothing of this "
+            "change-set was applied, and the stream stops here: is the box still in our hands?"
+        )
 
 
 def _copy_in(connection: Connection, target: str, data: bytes, expected: int) -> None:

@@ -181,6 +181,15 @@ class Lab:
             elif each.running:
                 each.cut_power()
 
+    def replace(self, name: str) -> None:
+        """Puts a new box in a host's place: bare, with another host key; the old one's files are gone."""
+        each = self.host(name)
+        machine.check_root()
+        with self._changing():
+            if each.running:
+                each.cut_power()
+            self._starter.renew(each, self._state())
+
     def ramp(self, name: str, up: bool) -> None:
         """Plugs the ramp's cable into an aircraft, or pulls it; it stays so when the power goes."""
         each = self._aircraft(name)

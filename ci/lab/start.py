@@ -114,6 +114,14 @@ class Starter:
         bare = not is_enrolled(self.directory, each.name)
         each.wait(knock=not each.plan.is_aircraft or (ramp and bare))
 
+    def renew(self, each: Host, kept: State) -> None:
+        """Boots a host that is off from nothing but the base tree."""
+        tree.unmount_below(each.tree.directory)
+        shutil.rmtree(each.tree.directory)
+        each.tree.mount(Path(kept.base))
+        each.tree.make(each.plan, ssh.make_ops_key(self.directory / "keys" / "ops_ed25519"))
+        self.boot(each, kept)
+
     def down(self) -> bool:
         """Takes everything away, whatever state it is in.
 

@@ -20,8 +20,8 @@ from tests.fleet.server import Loopback, ssh_server
 TOP = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "audit", "converge", "deploy", "deploy-aircraft", "deploy-hangar", "deploy-html5", "drift",
-    "deploy-maps-to-server", "init-machine", "inventory", "logs", "package-maps", "releases", "rollback",
-    "status", "sync", "usage",
+    "deploy-maps-to-server", "init-machine", "inventory", "logs", "package-maps", "releases", "retire",
+    "rollback", "rotate-keys", "status", "sync", "usage",
 )  # fmt: skip
 
 

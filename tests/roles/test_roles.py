@@ -108,6 +108,45 @@ def test_the_hangar_knows_only_aircraft_that_are_enrolled() -> None:
     assert "[Peer]" not in content(declared(hosts["hangar"]), "/etc/wireguard/wg0.conf")
 
 
+def changing(name: str, **facts: str) -> dict[str, RoleContext]:
+    """The fleet while a key of one host is being changed."""
+    hosts = fleet()
+    hosts[name].facts.update(facts)  # type: ignore[attr-defined]
+    return hosts
+
+
+def test_ssh_keys_are_taken_side_by_side_while_one_is_changed() -> None:
+    hangar = declared(changing("EC-TAA", ssh_key_next="ssh_key-that-comes")["hangar"])
+    fleet_user: Any = hangar["user:fleet"]
+    assert [line.rsplit(" ", 1)[1] for line in fleet_user.authorized_keys] == [
+        "ssh_key-of-EC-TAA",
+        "ssh_key-that-comes",
+        "ssh_key-of-EC-TAB",
+    ]
+    aircraft = declared(changing("hangar", dispatch_key_next="dispatch_key-that-comes")["EC-TAA"])
+    dispatch: Any = aircraft["user:dispatch"]
+    assert len(dispatch.authorized_keys) == 2
+
+
+def test_the_hangar_calls_an_aircraft_by_the_tower_key_that_comes() -> None:
+    comes = b64encode(b"comes".ljust(32)).decode()
+    hosts = changing("EC-TAA", tower_key_next=comes)
+    text = content(declared(hosts["hangar"]), "/etc/wireguard/wg0.conf")
+    assert f"PublicKey = {comes}\n" in text
+    assert hosts["EC-TAA"].facts["tower_key"] not in text
+
+
+def test_an_aircraft_learns_the_hangars_next_tower_key_and_keeps_the_present_one() -> None:
+    comes = b64encode(b"comes".ljust(32)).decode()
+    hosts = changing("hangar", tower_key_next=comes)
+    aircraft = declared(hosts["EC-TAA"])
+    assert content(aircraft, "/etc/turnaround/keys/tower.hangar.next") == f"{comes}\n"
+    assert hosts["hangar"].facts["tower_key"] in content(aircraft, "/etc/wireguard/wg0.conf")
+    taken = changing("hangar", tower_key=comes, tower_key_next=comes)
+    gone: Any = declared(taken["EC-TAA"])["file:/etc/turnaround/keys/tower.hangar.next"]
+    assert gone.kind == "absent"
+
+
 def test_passengers_are_answered_on_the_web_ports_only() -> None:
     text = content(declared(fleet()["EC-TAA"]), "/etc/nftables.conf")
     taken = [line for line in text.splitlines() if '"cabin0"' in line and "accept" in line]
@@ -180,7 +219,10 @@ def test_each_queue_has_one_worker_of_its_own() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("hangar", "hangar"), ("EC-TAA", "onboard")])
 def test_a_release_restarts_all_that_runs_it(name: str, kind: str) -> None:
-    assert set(APPLICATIONS[kind].units) == set(units(fleet()[name], kind))
+    running = {
+        unit for unit, text in units(fleet()[name], kind).items() if "Type=oneshot" not in text
+    }
+    assert set(APPLICATIONS[kind].units) == running
 
 
 @pytest.mark.parametrize(("name", "kind"), [("hangar", "hangar"), ("EC-TAA", "onboard")])

@@ -245,6 +245,19 @@ def test_a_change_set_writes_only_what_its_stream_may_write(
     assert scalar(hangar, "select count(*) from sync.applied") == 0
 
 
+def test_rows_in_the_name_of_another_aircraft_are_refused(aircraft: End, hangar: End) -> None:
+    add_events(aircraft, 2)
+    run(
+        aircraft,
+        "insert into usage_event (id, kind, aircraft) values (gen_random_uuid(), 'play', 'EC-TAB')",
+    )
+    seal.seal_all(aircraft.engine, aircraft.settings)
+    carry(aircraft, hangar)
+    outcome = apply.apply_all(hangar.engine, hangar.settings, "EC-TAA")
+    assert "expected rows of EC-TAA, found some of EC-TAB" in outcome.problems[0]
+    assert (outcome.rows, ids(hangar)) == (0, [])
+
+
 def test_another_history_is_refused_until_there_is_a_snapshot(aircraft: End, hangar: End) -> None:
     send(aircraft)
     carry(aircraft, hangar)

@@ -6,12 +6,13 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from sync import files
+from sync import files, gate
 from sync.gate import Refusal, restricted
 
 TOP = Path(__file__).parents[2]
@@ -140,6 +141,40 @@ def test_a_link_that_is_pushed_leads_nowhere(thief: Thief) -> None:
     assert pushed.is_symlink()
     assert not pushed.exists()
     assert [*files.epoch_folders(pushed), *files.epoch_folders(pushed.parent)] == []
+
+
+def test_a_full_inbox_takes_no_more_and_says_whose_fault_it_may_be(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = str(thief.state / "sync" / "inbox" / "EC-TAA")
+    gate.bounds(inbox)
+    monkeypatch.setattr(gate, "MOST_BYTES", 1)
+    with pytest.raises(Refusal, match=r"the inbox holds .* and may hold 0 MB"):
+        gate.bounds(inbox)
+    monkeypatch.undo()
+    monkeypatch.setattr(gate, "MOST_FILES", 1)
+    with pytest.raises(Refusal, match="in 2 files"):
+        gate.watched(["false"], inbox)
+
+
+def test_a_push_that_fills_the_inbox_is_stopped_with_all_that_it_started(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(gate, "LOOK_S", 0.01)
+    inbox = thief.state / "sync" / "inbox" / "EC-TAA"
+    # Its child is what writes, as of rrsync.
+    endless = f"while sleep 0.01; do head -c 30000 /dev/zero >>{inbox}/flood; done"
+    with pytest.raises(Refusal, match="the inbox holds"):
+        gate.watched(["sh", "-c", f"({endless}) & wait"], str(inbox))
+    size = (inbox / "flood").stat().st_size
+    time.sleep(0.1)
+    assert (inbox / "flood").stat().st_size == size < 10**6
+
+
+def test_a_push_may_not_reserve_room() -> None:
+    with pytest.raises(Refusal, match="--preallocate"):
+        restricted("EC-TAA", "rsync --server -tr --preallocate . ./", "/s")
 
 
 def test_the_gate_loads_nothing_but_the_standard_library() -> None:

@@ -322,3 +322,39 @@ def test_a_malformed_heartbeat_makes_everything_due_and_breaks_nothing(
     hangar_side.refresh(hangar.engine, hangar.settings)
     due = state.due(hangar.engine, hangar.settings, "EC-TAA", body)
     assert {"cat", "content"} <= set(due)
+
+
+def test_a_new_box_in_an_old_ones_place_begins_anew(
+    aircraft: End, hangar: End, new_end: Callable[..., End]
+) -> None:
+    add_events(aircraft, 3)
+    synchronise(aircraft, hangar)
+    add_events(aircraft, 2)
+    session.run(aircraft.settings, aircraft.engine, link=link_to(hangar, "EC-TAA"))
+    hangar_side.forget(hangar.engine, hangar.settings, "EC-TAA")
+    assert len(ids(hangar)) == 5, "what had arrived is taken in first"
+    assert state.acks(hangar.engine, "EC-TAA") == {}
+    assert not (hangar.settings.sync_dir / "outbox/EC-TAA").exists()
+    kept = list((hangar.settings.sync_dir / "retired").glob("EC-TAA-*/use/*/*.cs"))
+    assert len(kept) == 2
+    hangar_side.forget(hangar.engine, hangar.settings, "EC-TAA")
+
+    box = new_end("EC-TAA", state_dir=hangar.settings.state_dir.parent / "new-box")
+    add_events(box, 4)
+    publish.offer(hangar.engine, hangar.settings, "EC-TAA")
+    assert synchronise(box, hangar).problems == []
+    assert len(ids(hangar)) == 9
+
+
+def test_a_box_that_shut_us_out_of_its_inbox_is_forgotten_all_the_same(
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_events(aircraft, 3)
+    synchronise(aircraft, hangar)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError("inbox/EC-TAA/use")
+
+    monkeypatch.setattr(hangar_side, "apply_all", denied)
+    hangar_side.forget(hangar.engine, hangar.settings, "EC-TAA")
+    assert state.acks(hangar.engine, "EC-TAA") == {}
