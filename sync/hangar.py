@@ -85,7 +85,7 @@ def forget(
     inbox = files.inbox(settings, name)
     if inbox.is_dir():
         kept = settings.sync_dir / "retired" / f"{name}-{clock():%Y%m%dT%H%M%SZ}"
-        kept.parent.mkdir(exist_ok=True)
+        kept.parent.mkdir(mode=0o700, exist_ok=True)
         inbox.rename(kept)
     # A new box numbers its change-sets from one, in an epoch of its own.
     with engine.begin() as connection:
