@@ -48,6 +48,20 @@ def test_the_hangar_may_only_ask_for_a_synchronisation(aircraft: Host) -> None:
     assert keys[0].startswith('command="/opt/turnaround/bin/dispatch",restrict ')
 
 
+@pytest.mark.parametrize("name", ["ModemManager", "NetworkManager"])
+def test_nobody_but_the_agent_touches_the_modem(aircraft: Host, name: str) -> None:
+    assert aircraft.service(name).is_masked
+    assert not aircraft.service(name).is_running
+    for package in ("modemmanager", "network-manager"):
+        assert not aircraft.package(package).is_installed
+
+
+def test_nothing_of_a_change_of_keys_is_left(aircraft: Host) -> None:
+    assert aircraft.run("ls -A /etc/turnaround/keys | grep -F .ne").stdout == ""
+    assert aircraft.service("turnaround-tower-follow").is_enabled
+    assert not aircraft.service("turnaround-tower-follow").is_running
+
+
 def test_a_passenger_cannot_try_passwords_for_ever(world: World) -> None:
     address = world.inventory["hosts"][world.aircraft[0]]["vars"]["cabin_address"]
     script = (

@@ -25,8 +25,7 @@ BROKEN = 4
 def faults(_: Context, only: str = "", seeds: int = SEEDS, json: bool = False) -> None:
     """The crash tables: every fault, many times, on real hosts; half an hour at most."""
     from ci.faults.case import Row, run, show
-    from ci.faults.stand import Stand, stand
-    from ci.faults.tables import TABLES
+    from ci.faults.tables import STANDS, TABLES
 
     if only and only not in TABLES:
         raise UsageError(
@@ -38,7 +37,7 @@ def faults(_: Context, only: str = "", seeds: int = SEEDS, json: bool = False) -
     rows: list[Row] = []
     for name in [only] if only else TABLES:
         # A name of its own: nobody's lab is in the way, and this one is taken down at the end.
-        with stand(f"f{os.getpid() % 10**7}") as host:
-            rows += run(TABLES[name], host, seeds, tell, Stand.mend)
+        with STANDS[name](f"f{os.getpid() % 10**7}") as host:
+            rows += run(TABLES[name], host, seeds, tell, lambda each: each.mend())
     if not show(rows, json):
         raise Exit("faults: a row does not hold", code=BROKEN)

@@ -21,7 +21,7 @@ vars:
 groups:
   hangar: {{roles: [base, aboard, tower, hangar]}}
   aircraft:
-    roles: [base, aboard, tower, aircraft]
+    roles: [base, aboard, tower, aircraft, modem]
     vars: {{via: hangar, converge_by_hangar: true, site_name: {portal}}}
 hosts:
   hangar:

@@ -235,7 +235,8 @@ def test_a_box_that_is_retired_is_shut_out_and_a_new_one_takes_its_place(thief: 
         thief.victim,
     ]
     keys = world.ssh(
-        "hangar", "sudo wg show wg0 allowed-ips; sudo cat /var/lib/turnaround/fleet/.ssh/*"
+        "hangar",
+        "sudo wg show wg0 allowed-ips; sudo cat /var/lib/turnaround/fleet/.ssh/authorized_keys",
     )
     assert world.inventory["hosts"][name]["tower"] not in keys
     assert name not in keys

@@ -11,6 +11,8 @@ from random import Random
 import pytest
 
 from ci.faults.case import Case, run, show
+from ci.faults.enrol.stand import EnrolStand
+from ci.faults.enrol.stand import stand as enrol_stand
 from ci.faults.stand import Stand, stand
 from ci.faults.tables import TABLES
 from ci.faults.way import Way
@@ -34,6 +36,18 @@ def test_a_converge_ends_well(host: Stand, case: Case[Stand]) -> None:
     except Exception:
         host.mend()  # or the rows after it would not hold either
         raise
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[EnrolStand]:
+    with enrol_stand(f"enr{os.getpid() % 10**4}") as made:
+        yield made
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("case", TABLES["enrol"], ids=lambda case: case.name)
+def test_first_contact_ends_well(box: EnrolStand, case: Case[EnrolStand]) -> None:
+    case.act(box, Random(1))
 
 
 def silent(_: object) -> None:

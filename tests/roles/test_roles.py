@@ -26,7 +26,7 @@ from roles.context import in_group
 TOP = Path(__file__).resolve().parents[2]
 ROLES = {
     "hangar": ("base", "aboard", "tower", "hangar"),
-    "EC-TAA": ("base", "aboard", "tower", "aircraft"),
+    "EC-TAA": ("base", "aboard", "tower", "aircraft", "modem"),
 }
 
 
@@ -145,6 +145,35 @@ def test_an_aircraft_learns_the_hangars_next_tower_key_and_keeps_the_present_one
     taken = changing("hangar", tower_key=comes, tower_key_next=comes)
     gone: Any = declared(taken["EC-TAA"])["file:/etc/turnaround/keys/tower.hangar.next"]
     assert gone.kind == "absent"
+
+
+def modem(port: str | None) -> require.Catalog:
+    hosts = fleet()
+    if port is not None:
+        hosts["EC-TAA"].vars["modem_at_port"] = port
+    return declared(hosts["EC-TAA"])
+
+
+def test_nobody_but_the_agent_touches_the_modem() -> None:
+    catalog = modem(None)
+    assert "apt.absent:modemmanager,network-manager" in catalog
+    for name in ("ModemManager", "NetworkManager"):
+        mask: Any = catalog[f"systemd.mask:{name}.service"]
+        assert mask.masked
+    rules: Any = catalog["file:/etc/udev/rules.d/70-turnaround-modem.rules"]
+    assert rules.kind == "absent"
+
+
+def test_the_modem_has_a_name_that_stays() -> None:
+    text = content(modem("2c7c:0125:02"), "/etc/udev/rules.d/70-turnaround-modem.rules")
+    assert 'ATTRS{idVendor}=="2c7c", ATTRS{idProduct}=="0125"' in text
+    assert 'ENV{ID_USB_INTERFACE_NUM}=="02", SYMLINK+="ttyMODEM"' in text
+
+
+@pytest.mark.parametrize("port", ["2c7c", "2c7c:0125", '2c7c:0125:02"'])
+def test_a_modem_that_cannot_be_is_refused(port: str) -> None:
+    with pytest.raises(require.DeclarationError, match="modem_at_port: expected"):
+        modem(port)
 
 
 def test_passengers_are_answered_on_the_web_ports_only() -> None:
