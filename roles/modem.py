@@ -34,6 +34,8 @@ def apply(host: Context) -> None:
             f"modem_at_port: expected vendor:product:interface such as 2c7c:0125:02, found {port!r}"
         )
     vendor, product, interface = found.groups()
+    for folder in ("/etc/udev", "/etc/udev/rules.d"):
+        require.file.directory(folder)
     require.file.file(
         RULES,
         content=f'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{vendor}", ATTRS{{idProduct}}=="{product}", '
