@@ -60,7 +60,7 @@ def restricted(aircraft: str, asked: str, state_dir: str) -> list[str]:
 def bounds(inbox: str) -> None:
     """Raise `Refusal` when an inbox holds more than an aircraft ever has to send."""
     size = count = 0
-    for folder, _, names in os.walk(inbox):
+    for folder, _, names in os.walk(inbox, onerror=_unreadable):
         count += 1 + len(names)
         for name in names:
             # rsync gives a file its name when it is whole: what it writes may be gone by now.
@@ -71,6 +71,12 @@ def bounds(inbox: str) -> None:
             f"the inbox holds {size / 1e6:.0f} MB in {count} files, and may hold "
             f"{MOST_BYTES / 1e6:.0f} MB in {MOST_FILES}: see what is in {inbox}, and why it is not applied"
         )
+
+
+def _unreadable(error: OSError) -> None:
+    """What cannot be counted is not bounded: a push sets the modes of its folders."""
+    if not isinstance(error, FileNotFoundError):
+        raise Refusal(f"the inbox holds what cannot be read: {error}")
 
 
 def watched(command: list[str], inbox: str) -> int:

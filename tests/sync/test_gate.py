@@ -172,6 +172,23 @@ def test_a_push_that_fills_the_inbox_is_stopped_with_all_that_it_started(
     assert (inbox / "flood").stat().st_size == size < 10**6
 
 
+def test_what_cannot_be_counted_takes_no_more(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = thief.state / "sync" / "inbox" / "EC-TAA" / "hidden"
+    hidden.mkdir()
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if path == str(hidden):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(Refusal, match="holds what cannot be read"):
+        gate.bounds(str(hidden.parent))
+
+
 def test_a_push_may_not_reserve_room() -> None:
     with pytest.raises(Refusal, match="--preallocate"):
         restricted("EC-TAA", "rsync --server -tr --preallocate . ./", "/s")
