@@ -66,7 +66,7 @@ class Outcome:
 
     Args:
         result: confirmed · already · returned (it was current and is not any more) · refused (it never
-            was) · failed.
+            was) · busy (another order is at work there) · failed.
         former: the release before.
         reason: wherever it is not plain success.
         files: how many travelled.

@@ -20,6 +20,7 @@ from fleet.target import sweeping
 _REMEDIES = {
     "returned": "the release before serves; mend what the reason says and deploy the next revision",
     "refused": "the release before was never left; mend what the reason says and deploy again",
+    "busy": "nothing was changed; run the same command again when the other is done",
     "failed": "the release before serves; run the same command again when the reason is gone",
 }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from . import ledger, lifecycle, tower
-from .errors import FAILED, USAGE, AboardError, ManifestError
+from .errors import FAILED, USAGE, AboardError, Busy, ManifestError
 from .manifest import is_kind
 from .steps import Step
 from .world import World
@@ -61,6 +61,7 @@ def main(
     except AboardError as error:
         said, code = str(error), error.exit_code
         result = "refused" if isinstance(error, ManifestError) else "failed"
+        result = "busy" if isinstance(error, Busy) else result
     except OSError as error:
         said, code, result = f"{error}; run the same command again", FAILED, "failed"
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -45,3 +46,10 @@ def test_an_order_gives_up_after_ten_seconds_and_says_who_is_at_work(host: Host)
         host.accept(build(1))
     assert 10 <= host.clock_s - before < 11
     assert host.accept(build(1)).result == "confirmed"
+
+
+def test_that_another_is_at_work_is_no_failure_of_the_release(host: Host) -> None:
+    out = io.StringIO()
+    with lock.held(host.world, "deploy"):
+        code = program.main(["accept"], host.world, io.BytesIO(build(1).frames()), out)
+    assert (code, json.loads(out.getvalue().splitlines()[-1])["result"]) == (4, "busy")
