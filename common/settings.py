@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         return self.state_dir / "content"
 
     @property
+    def artifacts_dir(self) -> Path:
+        """What campaigns ship: `blobs`, and a folder for each kind."""
+        return self.state_dir / "artifacts"
+
+    @property
     def sync_dir(self) -> Path:
         """Change-sets: `outbox`, `inbox`, `tmp`."""
         return self.state_dir / "sync"

@@ -61,6 +61,7 @@ APPLICATIONS: Mapping[str, Application] = {
             "turnaround-worker-publish.service",
             "turnaround-worker-media.service",
             "turnaround-worker-converge.service",
+            "turnaround-worker-campaign.service",
         ),
         beside=Beside("turnaround-web@.service", "/run/turnaround/web.sock"),
     ),

@@ -31,7 +31,7 @@ class Connections:
         deadlines: Deadlines = DEADLINES,
         others: Mapping[str, paramiko.PKey] | None = None,
     ) -> None:
-        _hush_paramiko()
+        hush_paramiko()
         self._inventory = inventory
         self._deadlines = deadlines
         self._key = key or keys.of_ops(inventory.keys)
@@ -101,7 +101,7 @@ def _others(inventory: Inventory) -> dict[str, paramiko.PKey]:
     return {each.name: keys.load(each.identity) for each in bastions if each.identity}
 
 
-def _hush_paramiko() -> None:
+def hush_paramiko() -> None:
     """Keeps paramiko's own tracebacks off the terminal: they reach people as our errors."""
     logger = logging.getLogger("paramiko")
     if not logger.handlers:

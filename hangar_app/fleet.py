@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, Flask, Response, jsonify, render_template
 
-from hangar_app import fleet_state
+from hangar_app import campaign_seen, fleet_state
 from hangar_app.context import hangar
 from hangar_app.work import HANGAR
 
@@ -26,6 +26,7 @@ def page() -> str:
     return render_template(
         "fleet.html",
         fleet=fleet_state.fleet(here.session(), now),
+        campaigns=campaign_seen.at_work(here.session(), now),
         own_work=fleet_state.recent_work(here.session(), now).get(HANGAR, []),
         now=now,
     )

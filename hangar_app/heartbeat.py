@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from common.schema import Aircraft
 from common.uuid7 import uuid7
 from hangar_app import work
+from hangar_app.campaign import ALOFT, GROUND, SILENCE
 from hangar_app.wanted import TRIES
 from hangar_app.work import Job, Kind
 
@@ -142,9 +143,11 @@ def parse(raw: bytes) -> Heartbeat:
         raise Refused(400, f"the heartbeat is not as agreed: {where}: {first['msg']}") from error
 
 
-def wanted(body: Heartbeat, due: Collection[str], waits: bool = False) -> list[Kind]:
+def wanted(
+    body: Heartbeat, due: Collection[str], waits: bool = False, offered: bool = False
+) -> list[Kind]:
     """What a heartbeat starts: taking in what was pushed, calling an aircraft that is behind, making
-    it what it was to become while it was away.
+    it what it was to become while it was away, shipping what a campaign offers it on the ground.
 
     What lies in the inbox is brought up to date by taking it in, not by another call.
 
@@ -162,6 +165,8 @@ def wanted(body: Heartbeat, due: Collection[str], waits: bool = False) -> list[K
         kinds.append(work.DISPATCH)
     if waits:
         kinds.append(work.CONVERGE)
+    if offered and body.phase == GROUND:
+        kinds.append(work.CAMPAIGN)
     return kinds
 
 
@@ -184,13 +189,13 @@ def receive(
     if not source:
         raise Refused(403, "heartbeats are taken on the tower only, through nginx")
     told = body.model_dump_json(by_alias=True)
-    stored = _store(session, body.node, source, told, now)
+    stored = _store(session, body, source, told, now)
     if stored is None:
         raise Refused(403, _stranger(session, body.node, source))
     session.commit()
     due = streams.due(body.node, body.model_dump(mode="json", by_alias=True))
     acks = streams.acks(body.node)
-    kinds = wanted(body, due, stored.waits)
+    kinds = wanted(body, due, stored.waits, stored.offered)
     jobs = work.start(session, kinds, now, body.node) if kinds else []
     session.commit()
     reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due, "acks": dict(acks)}
@@ -199,34 +204,60 @@ def receive(
 
 @dataclass(frozen=True)
 class Stored:
-    """A heartbeat that was kept; `waits`: whether a configuration waits for that aircraft."""
+    """A heartbeat that was kept; `waits`: whether a configuration waits for that aircraft, `offered`:
+    whether a campaign may have something for it."""
 
     waits: bool
+    offered: bool
 
 
-def _store(session: Session, name: str, source: str, told: str, now: datetime) -> Stored | None:
-    """Keeps the heartbeat if it comes from where that aircraft is on the tower.
+# On the right of an assignment a column is still what it was before.
+_STORE = text("""
+WITH seen AS (
+  UPDATE aircraft SET last_seen = :now, last_body = CAST(:body AS jsonb),
+         grounded_at = CASE WHEN :ground THEN :now ELSE grounded_at END,
+         landings = landings + CASE WHEN :ground AND (grounded_at IS NULL
+             OR grounded_at < :silent_since OR last_body ->> 'phase' = ANY(:aloft))
+           THEN 1 ELSE 0 END
+   WHERE name = :name AND tower = :source RETURNING name
+)
+INSERT INTO heartbeat (id, aircraft, received_at, body)
+SELECT :id, name, :now, CAST(:body AS jsonb) FROM seen
+RETURNING
+  EXISTS (SELECT FROM wanted w WHERE w.aircraft = :name AND w.failed < :tries) AS waits,
+  EXISTS (SELECT FROM campaign_aircraft m JOIN campaign c ON c.id = m.campaign
+           WHERE m.aircraft = :name AND (m.state = 'returning'
+              OR m.state = 'pending' AND m.wave IS NOT NULL AND c.state = 'running'))
+  -- One that was enrolled since.
+  OR EXISTS (SELECT FROM campaign c WHERE c.state = 'running' AND CAST(c.plan ->> 'everyone' AS bool)
+              AND NOT c.plan -> 'left_out' @> to_jsonb(CAST(:name AS text))
+              AND NOT EXISTS (SELECT FROM campaign_aircraft m
+                               WHERE m.campaign = c.id AND m.aircraft = :name)) AS offered
+""")
+
+
+def _store(
+    session: Session, heartbeat: Heartbeat, source: str, told: str, now: datetime
+) -> Stored | None:
+    """Keeps the heartbeat if it comes from where that aircraft is on the tower, and counts a landing.
 
     On the tower an address is a key: WireGuard lets no one else send from it.
     """
     stored = session.execute(
-        text(
-            "WITH seen AS (UPDATE aircraft SET last_seen = :now, last_body = CAST(:body AS jsonb) "
-            "WHERE name = :name AND tower = :source RETURNING name) "
-            "INSERT INTO heartbeat (id, aircraft, received_at, body) "
-            "SELECT :id, name, :now, CAST(:body AS jsonb) FROM seen RETURNING EXISTS "
-            "(SELECT FROM wanted w WHERE w.aircraft = :name AND w.failed < :tries) AS waits"
-        ),
+        _STORE,
         {
             "id": uuid7(),
-            "name": name,
+            "name": heartbeat.node,
             "source": source,
             "now": now,
             "body": told,
             "tries": TRIES,
+            "ground": heartbeat.phase == GROUND,
+            "silent_since": now - SILENCE,
+            "aloft": list(ALOFT),
         },
     ).one_or_none()
-    return Stored(stored.waits) if stored else None
+    return Stored(stored.waits, stored.offered) if stored else None
 
 
 def _stranger(session: Session, name: str, source: str) -> str:

@@ -54,7 +54,17 @@ INGEST = Kind("ingest", "sync", queued_s=120, running_s=900, failed_rest_s=60)
 PUBLISH = Kind("publish", "publish", queued_s=120, running_s=900)
 MEDIA = Kind("media", "media", queued_s=24 * 3600, running_s=5 * 3600)
 CONVERGE = Kind("converge", "converge", queued_s=120, running_s=3700, failed_rest_s=120, alone=True)
-KINDS = {kind.name: kind for kind in (DISPATCH, INGEST, PUBLISH, MEDIA, CONVERGE)}
+# As many as land together wait for those that are shipped to.
+CAMPAIGN = Kind(
+    "campaign",
+    "campaign",
+    queued_s=3600,
+    running_s=5 * 3600,
+    rest_s=20,
+    failed_rest_s=60,
+    alone=True,
+)
+KINDS = {kind.name: kind for kind in (DISPATCH, INGEST, PUBLISH, MEDIA, CONVERGE, CAMPAIGN)}
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
     python -m celery -A hangar_app.worker worker -Q media -n media@hangar --concurrency 1
 
 One queue and one worker per kind of task, so that a film being packaged never keeps an aircraft
-waiting. Dispatch and converge run in threads, because all that they do is wait: the time limits here do
-not reach a thread, but each has its own deadline. The others run in processes.
+waiting. Dispatch, converge and campaign run in threads, because all that they do is wait: the time
+limits here do not reach a thread, but each has its own deadline. The others run in processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from celery.signals import task_failure, worker_process_init
 from kombu.exceptions import OperationalError
 
 from common.settings import Settings
-from hangar_app import converging, performing, work
+from hangar_app import campaigning, converging, performing, work
 from hangar_app.performing import Performer, Tools
 from hangar_app.work import Kind
 
@@ -108,6 +108,8 @@ class TakingUp(bootsteps.StartStopStep):  # type: ignore[misc, unused-ignore]
         kinds = [kind for kind in work.KINDS.values() if kind.queue in queues]
         if not self.begun:
             performing.begin(tools(), kinds)
+            if work.CAMPAIGN in kinds:
+                campaigning.begin(tools())
             self.begun = True
         self.look = consumer.timer.call_repeatedly(LOOK_EVERY_S, _take_up, (kinds,))
 
@@ -148,6 +150,7 @@ TASKS = {
         (work.PUBLISH, performing.publish_catalogue),
         (work.MEDIA, performing.media),
         (work.CONVERGE, converging.converge),
+        (work.CAMPAIGN, campaigning.campaign),
     )
 }
 

@@ -43,6 +43,7 @@ WORKERS = (
     Worker("media", "prefork", 1, "2G", 15),
     # What it cuts goes on aboard, and the next heartbeat sees to it.
     Worker("converge", "threads", 16, "2G", 15, (DISPATCH_KEY, AGE_KEY)),
+    Worker("campaign", "threads", 16, "1G", 15, (DISPATCH_KEY,)),
 )
 
 
@@ -71,7 +72,7 @@ def apply(host: Context) -> None:
         tower_address=host.tower_address,
         name=name,
         certificate=certificate.PATH,
-        folders=["content", "imports"],
+        folders=["content", "imports", "artifacts"],
         settings={
             "role": "hangar",
             "airline": host.vars.text("airline"),
@@ -153,6 +154,14 @@ def apply(host: Context) -> None:
         kind="hangar",
         module="hangar_app.wanting",
         purpose="Takes what is to wait here for aircraft out of reach, from standard input.",
+    )
+
+    services.script(
+        host,
+        "campaign",
+        kind="hangar",
+        module="hangar_app.campaign_orders",
+        purpose="Campaigns: takes artifacts and orders of ops from standard input.",
     )
 
     services.beside(

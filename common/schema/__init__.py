@@ -10,6 +10,8 @@ from common.schema.app_user import AppUser
 from common.schema.asset import Asset
 from common.schema.audit import Audit
 from common.schema.base import Base, Direction, Mode, Sync
+from common.schema.campaign import Campaign
+from common.schema.campaign_aircraft import CampaignAircraft
 from common.schema.configuration import Configuration
 from common.schema.heartbeat import Heartbeat
 from common.schema.item import Item
@@ -32,6 +34,8 @@ __all__ = [
     "Audit",
     "Base",
     "Batch",
+    "Campaign",
+    "CampaignAircraft",
     "Configuration",
     "Cursor",
     "Direction",

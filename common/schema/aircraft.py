@@ -14,7 +14,11 @@ __all__ = ["Aircraft"]
 
 
 class Aircraft(Base):
-    """One aircraft: what the inventory says of it, and the last heartbeat it sent."""
+    """One aircraft: what the inventory says of it, and the last heartbeat it sent.
+
+    `landings` counts the first heartbeat on the ground after one aloft, or after ten minutes without
+    one on the ground; `grounded_at` is when the last one on the ground came.
+    """
 
     __tablename__ = "aircraft"
 
@@ -23,3 +27,5 @@ class Aircraft(Base):
     airline: Mapped[str] = mapped_column(server_default=text("''"), default="")
     last_seen: Mapped[datetime | None]
     last_body: Mapped[dict[str, Any] | None]
+    landings: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    grounded_at: Mapped[datetime | None]
