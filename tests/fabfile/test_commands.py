@@ -19,7 +19,10 @@ from tests.fleet.server import Loopback, ssh_server
 
 TOP = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "audit", "converge", "deploy", "deploy-aircraft", "deploy-hangar", "deploy-html5", "drift",
+    "audit",
+    "campaign.abort", "campaign.close", "campaign.pause", "campaign.resume", "campaign.rollback",
+    "campaign.start", "campaign.status",
+    "converge", "deploy", "deploy-aircraft", "deploy-hangar", "deploy-html5", "drift",
     "deploy-maps-to-server", "init-machine", "inventory", "logs", "package-maps", "releases", "retire",
     "rollback", "rotate-keys", "status", "sync", "usage",
 )  # fmt: skip
@@ -256,3 +259,32 @@ def test_the_inventory_explains_where_a_variable_comes_from(
 
 def test_deadlines_are_short_enough_to_wait_for() -> None:
     assert max(vars(Deadlines()).values()) <= 30
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["start", "--artifact", "onboard"],
+        ["start", "--artifact", "hangar@HEAD"],
+        ["start", "--artifact", "onboard@HEAD", "--waves", "canary,50%"],
+        ["start", "--artifact", "onboard@HEAD", "--gate", "healthy"],
+        ["start", "--artifact", "onboard@HEAD", "--max-failed", "some"],
+        ["start", "--artifact", "onboard@HEAD", "--deadline", "0"],
+        ["start", "--artifact", "onboard@HEAD", "--at-once", "17"],
+        ["start", "--artifact", "onboard@HEAD", "--target", "EC-TAX"],
+        ["start", "--artifact", "onboard@HEAD", "--name", "A B"],
+        ["start", "--artifact", "onboard@no-such-revision"],
+        ["start"],
+        ["pause"],
+        ["pause", "--name", "../x"],
+        ["resume", "--name", "x", "--gate", "0%"],
+        ["rollback", "--name", "x"],
+        ["rollback", "--name", "x", "--wave", "second"],
+    ],
+)
+def test_wrong_words_of_a_campaign_are_64_and_nobody_is_called(
+    words: list[str], fleet: Fleet
+) -> None:
+    command, *rest = words
+    assert fab(f"campaign.{command}", *rest) == 64
+    assert fleet.server.transports == []
