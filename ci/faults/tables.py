@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ci.faults import stand
 from ci.faults.case import Case
 from ci.faults.converge import clocks, cuts, disks, doors, links, operators, wishes
-from ci.faults.enrol import cuts as enrol_cuts
-from ci.faults.enrol import stand as enrol_stand
+from ci.faults.converge.stand import Stand as ConvergeStand
+from ci.faults.enrol import cuts as first_contact
+from ci.faults.enrol.stand import EnrolStand
+from ci.faults.release import matrix
+from ci.faults.release.stand import Stand as ReleaseStand
+from ci.faults.under_test import Acted
 
-_CONVERGE = (links, cuts, operators, disks, wishes, doors, clocks)
-TABLES: dict[str, list[Case[Any]]] = {
-    "converge": [case for module in _CONVERGE for case in module.CASES],
-    "enrol": enrol_cuts.CASES,
-}
-# What each acts on, in a lab of that name.
-STANDS: dict[str, Callable[[str], AbstractContextManager[Any]]] = {
-    "converge": stand.stand,
-    "enrol": enrol_stand.stand,
+
+@dataclass(frozen=True)
+class Table:
+    """Rows, and what they act on.
+
+    Args:
+        stand: makes of a bare host what the rows begin with.
+        cases: the rows.
+        seeds: how often each row that chance has a part in runs, so that all is done in half an hour.
+    """
+
+    stand: type[Acted]
+    cases: Sequence[Case[Any]]
+    seeds: int
+
+
+def _of(*modules: Any) -> list[Case[Any]]:
+    return [case for module in modules for case in module.CASES]
+
+
+TABLES = {
+    "converge": Table(ConvergeStand, _of(links, cuts, operators, disks, wishes, doors, clocks), 20),
+    "release": Table(ReleaseStand, _of(matrix), 1),
+    "enrol": Table(EnrolStand, _of(first_contact), 5),
 }

@@ -11,10 +11,9 @@ from random import Random
 import pytest
 
 from ci.faults.case import Case, run, show
-from ci.faults.enrol.stand import EnrolStand
-from ci.faults.enrol.stand import stand as enrol_stand
-from ci.faults.stand import Stand, stand
+from ci.faults.release import matrix
 from ci.faults.tables import TABLES
+from ci.faults.under_test import UnderTest, stand
 from ci.faults.way import Way
 from ci.story.teller import NotSo
 
@@ -22,15 +21,21 @@ from ci.story.teller import NotSo
 NAME = f"flt{os.getpid() % 10**4}"
 
 
+# Each fault of the matrix once, at a step that its name chooses, and all other rows.
+RELEASE = [
+    *(Random(fault).choice(cells) for fault, cells in matrix.CELLS.items()),
+    *(case for case in TABLES["release"].cases if case not in matrix.CASES),
+]
+
+
 @pytest.fixture(scope="module")
-def host() -> Iterator[Stand]:
-    with stand(NAME) as made:
+def host(request: pytest.FixtureRequest) -> Iterator[UnderTest]:
+    """One lab at a time: pytest takes the one down before it asks for the other."""
+    with stand(NAME, TABLES[request.param].stand) as made:
         yield made
 
 
-@pytest.mark.hosts
-@pytest.mark.parametrize("case", TABLES["converge"], ids=lambda case: case.name)
-def test_a_converge_ends_well(host: Stand, case: Case[Stand]) -> None:
+def once(host: UnderTest, case: Case[UnderTest]) -> None:
     try:
         case.act(host, Random(1))
     except Exception:
@@ -38,16 +43,25 @@ def test_a_converge_ends_well(host: Stand, case: Case[Stand]) -> None:
         raise
 
 
-@pytest.fixture(scope="module")
-def box() -> Iterator[EnrolStand]:
-    with enrol_stand(f"enr{os.getpid() % 10**4}") as made:
-        yield made
+@pytest.mark.hosts
+@pytest.mark.parametrize("host", ["converge"], indirect=True)
+@pytest.mark.parametrize("case", TABLES["converge"].cases, ids=lambda case: case.name)
+def test_a_converge_ends_well(host: UnderTest, case: Case[UnderTest]) -> None:
+    once(host, case)
 
 
 @pytest.mark.hosts
-@pytest.mark.parametrize("case", TABLES["enrol"], ids=lambda case: case.name)
-def test_first_contact_ends_well(box: EnrolStand, case: Case[EnrolStand]) -> None:
-    case.act(box, Random(1))
+@pytest.mark.parametrize("host", ["release"], indirect=True)
+@pytest.mark.parametrize("case", RELEASE, ids=lambda case: case.name)
+def test_a_release_ends_well(host: UnderTest, case: Case[UnderTest]) -> None:
+    once(host, case)
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("host", ["enrol"], indirect=True)
+@pytest.mark.parametrize("case", TABLES["enrol"].cases, ids=lambda case: case.name)
+def test_first_contact_ends_well(host: EnrolStand, case: Case[EnrolStand]) -> None:
+    case.act(host, Random(1))
 
 
 def silent(_: object) -> None:

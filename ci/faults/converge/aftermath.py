@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ci.faults import wanted
-from ci.faults.seen import Seen
-from ci.faults.stand import Said, Stand
+from ci.faults.converge import wanted
+from ci.faults.converge.seen import Seen
+from ci.faults.converge.stand import Stand
+from ci.faults.under_test import Said
 from ci.story.teller import NotSo
 
 TRIES = 3

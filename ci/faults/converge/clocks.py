@@ -8,7 +8,7 @@ from random import Random
 
 from ci.faults.case import Case
 from ci.faults.converge.aftermath import ends_well
-from ci.faults.stand import Stand
+from ci.faults.converge.stand import Stand
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 PYTHON = "/usr/bin/python3"

@@ -6,11 +6,12 @@ from random import Random
 from unittest.mock import patch
 
 import require
-from ci.faults import wanted
 from ci.faults.case import Case
+from ci.faults.converge import wanted
 from ci.faults.converge.aftermath import as_declared, ends_well, restarts, whole
 from ci.faults.converge.links import APPLY_S, REACH_S, STEPS, at_event
-from ci.faults.stand import Stand, later
+from ci.faults.converge.stand import Stand
+from ci.faults.under_test import later
 from ci.story.teller import NotSo
 from require import run as engine
 

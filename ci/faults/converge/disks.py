@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from random import Random
 
-from ci.faults import wanted
 from ci.faults.case import Case
+from ci.faults.converge import wanted
 from ci.faults.converge.aftermath import ends_well, whole
-from ci.faults.seen import Seen
-from ci.faults.stand import HOST, Said, Stand
-from ci.lab import Lab, shell
+from ci.faults.converge.seen import Seen
+from ci.faults.converge.stand import Stand
+from ci.faults.small_disk import fill, small_disk
+from ci.faults.under_test import Said
 from ci.story.teller import NotSo
-from fleet import packages
 
 STATE = "/var/lib/turnaround"
-SIZE = "16M"
 KEPT = f"rm -f {STATE}/runs/*/kept-*"  # of the rows before: more than the small disk holds
-
-
-@contextlib.contextmanager
-def small_disk(stand: Stand, place: str) -> Iterator[None]:
-    """Puts an ext4 of its own over a folder, with what was in it."""
-    _mount(stand.lab, "/mnt/small")
-    stand.shell(
-        f"rmdir /mnt/small/lost+found; cp -a {place}/. /mnt/small"
-        f" && mount --bind /mnt/small {place}"
-    )
-    try:
-        yield
-    finally:
-        stand.shell(
-            f"mount -o remount,rw {place}; rm -f {place}/filler"
-            f"; umount {place} && cp -a /mnt/small/. {place} && umount /mnt/small"
-        )
-
-
-def _mount(lab: Lab, place: str) -> None:
-    """Mounts a fresh ext4 in the host; its loop device is the machine's, for hosts have none."""
-    packages.ensure(["e2fsprogs"], purpose="the fault tables")
-    image = lab.directory / "small.img"
-    image.unlink(missing_ok=True)
-    shell.run(["truncate", f"--size={SIZE}", str(image)])
-    shell.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", str(image)])
-    loop = shell.run(["losetup", "--find", "--show", str(image)]).strip()
-    try:
-        number = os.stat(loop).st_rdev
-        init = (lab.host(HOST).group / "payload/init.scope/cgroup.procs").read_text().split()[0]
-        script = (
-            f"mkdir -p {place} && mknod /root/loop b {os.major(number)} {os.minor(number)}"
-            f" && mount -t ext4 /root/loop {place}; status=$?; rm -f /root/loop; exit $status"
-        )
-        shell.run(["nsenter", "--mount", f"--target={init}", "sh", "-c", script])
-    finally:
-        # It is in use as long as it is mounted, and goes with that.
-        shell.run(["losetup", "--detach", loop])
-
-
-def fill(stand: Stand, place: str, left_pages: int) -> None:
-    """Fills a file system up to so many pages of 4 KiB."""
-    stand.shell(
-        f"dd if=/dev/zero of={place}/filler bs=4096 status=none 2>/dev/null || true\n"
-        f"truncate -s -{left_pages * 4096} {place}/filler"
-    )
 
 
 def full(stand: Stand, chance: Random) -> str:

@@ -6,7 +6,7 @@ from random import Random
 
 from ci.faults.case import Case
 from ci.faults.converge.aftermath import ends_well
-from ci.faults.stand import Stand
+from ci.faults.converge.stand import Stand
 from ci.story.teller import NotSo
 
 CLERK = "clerk"

@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from ci.faults.case import Case
 from ci.faults.converge.aftermath import ends_well
-from ci.faults.stand import Said, Stand, Watch, later
+from ci.faults.converge.stand import Stand
+from ci.faults.under_test import Said, Watch, later
 from ci.faults.way import Way
 from ci.story.teller import NotSo
 from fleet import channel

@@ -12,10 +12,11 @@ from random import Random
 from tempfile import TemporaryDirectory
 from time import sleep
 
-from ci.faults import wanted
 from ci.faults.case import Case
+from ci.faults.converge import wanted
 from ci.faults.converge.aftermath import ends_well
-from ci.faults.stand import HOST, Stand
+from ci.faults.converge.stand import Stand
+from ci.faults.under_test import HOST
 from ci.faults.way import Way
 from ci.story.teller import NotSo
 from ci.story.world import TOP

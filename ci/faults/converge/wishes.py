@@ -8,10 +8,11 @@ from random import Random
 from unittest.mock import patch
 
 import require
-from ci.faults import wanted
 from ci.faults.case import Case
+from ci.faults.converge import wanted
 from ci.faults.converge.aftermath import ends_well
-from ci.faults.stand import Said, Stand
+from ci.faults.converge.stand import Stand
+from ci.faults.under_test import Said
 from ci.story.teller import NotSo
 from require.resources.command import Command
 

@@ -12,7 +12,6 @@ from ci.faults.way import Way
 from ci.lab import Lab
 from ci.story.teller import NotSo
 from ci.story.world import TOP
-from fleet.errors import FleetError
 from fleet.inventory import read_facts
 
 BOX = "EC-TAA"
@@ -110,23 +109,9 @@ class EnrolStand:
             raise NotSo(f"{BOX}: a look exited {done.returncode}: {done.stderr[-500:]}")
         return done.stdout.strip()
 
+    def settle(self) -> None:
+        """Enrols the hangar; every row begins with a bare box."""
+        self.enrol("hangar")
+
     def mend(self) -> None:
         """Every row begins with a box of its own."""
-
-
-@contextlib.contextmanager
-def stand(name: str) -> Iterator[EnrolStand]:
-    """A hangar that is enrolled, and a box; the lab goes whatever happens."""
-    lab = Lab.load(name)
-    if lab.is_up:
-        raise FleetError(
-            f"the lab {name} stands already, and the tables take theirs down at the end",
-            f"take it down first: LAB_NAME={name} ./inv lab.down",
-        )
-    try:
-        lab.up(1)
-        made = EnrolStand(lab)
-        made.enrol("hangar")
-        yield made
-    finally:
-        lab.down()

@@ -1,4 +1,4 @@
-"""The host that the tables act on: reached as ops reach it, by a way that can be cut, and seen apart."""
+"""The host that a table acts on: reached as ops reach it, by a way that can be cut, and seen apart."""
 
 from __future__ import annotations
 
@@ -7,38 +7,30 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import paramiko
 
 import require
-from ci.faults import wanted
-from ci.faults.seen import PROGRAM, Seen
 from ci.faults.way import Way
 from ci.lab import Lab
-from ci.story.teller import NotSo, eventually
+from ci.story.teller import NotSo
 from fleet.converge import on_host
 from fleet.errors import FleetError, Offline
 from fleet.report import Outcome, plain
-from fleet.runs import undo_on
 from fleet.ssh import Connection, Deadlines, Endpoint
 from require.result import Event, Result
 from require.run import converge as engine
 
 HOST = "EC-TAA"
-QUIET_S = 60.0
 Watch = Callable[[Event], None]
 
 
 @dataclass
-class Stand:
-    """A bare host of a lab, at a generation of what is declared for it.
-
-    `generation` is what the host is now; a row makes it the next one.
-    """
+class UnderTest:
+    """A bare host of a lab; each table makes of it what it needs (`settle`)."""
 
     lab: Lab
-    generation: int = 0
     _direct: Connection | None = None
 
     @property
@@ -57,6 +49,11 @@ class Stand:
         """A way to the host that can be cut."""
         with Way((self.lab.host(HOST).plan.first_contact, 22)) as way:
             yield way
+
+    def connection(self, way: Way | None = None, **other: Any) -> Connection:
+        """Returns ops' connection over this way, or straight; `other` is the endpoint's."""
+        end = self.endpoint(way.port if way else 0, **other)
+        return Connection(end, deadlines=Deadlines(5, 5, 5, 5))
 
     def operate(
         self,
@@ -89,8 +86,7 @@ class Stand:
             results.append(engine(transport, catalog, progress=progress, **more))
             return results[0]
 
-        end = self.endpoint(way.port if way else 0, **other)
-        connection = Connection(end, deadlines=Deadlines(5, 5, 5, 5))
+        connection = self.connection(way, **other)
         try:
             outcome = on_host(connection, declared, lambda text: None, check=check, run=run)
         except FleetError as error:
@@ -98,14 +94,6 @@ class Stand:
         finally:
             connection.close()
         return Said(outcome, results[0] if results else None)
-
-    def undo(self) -> Said:
-        """Undoes the host's last run as `fab undo` does, and returns what ops are told."""
-        connection = Connection(self.endpoint())
-        try:
-            return Said(undo_on(connection, lambda text: None), None)
-        finally:
-            connection.close()
 
     def shell(self, script: str, timeout_s: float = 60) -> str:
         """Runs a script as root on a connection apart from all that is cut; `NotSo` when it fails."""
@@ -122,21 +110,6 @@ class Stand:
             raise NotSo(f"{HOST}: {script[:60]!r} exited {done.exit}: {said}")
         return done.stdout.decode()
 
-    def seen(self) -> Seen:
-        """Looks at the host."""
-        return Seen.of(self.shell(f"exec /usr/bin/python3 - <<'END'\n{PROGRAM}\nEND\n"))
-
-    def quiet(self) -> Seen:
-        """Waits until no run is left on the host, and looks at it."""
-
-        def look() -> Seen | None:
-            found = self.seen()
-            return None if found.runs or found.processes else found
-
-        seen = eventually("no run is left on the host", look, within_s=QUIET_S, every_s=0.1)
-        assert isinstance(seen, Seen)
-        return seen
-
     def power(self, on: bool) -> None:
         """Cuts the power or gives it back."""
         if not on and self._direct is not None:
@@ -144,25 +117,24 @@ class Stand:
             self._direct = None
         self.lab.power(HOST, on=on)
 
-    def next(self) -> tuple[int, require.Catalog]:
-        """Returns the next generation and what it declares."""
-        generation = self.generation + 1
-        return generation, wanted.catalog(generation)
-
     def settle(self) -> None:
-        """Makes the host wholly of the present generation, and sees that it is."""
-        said = self.operate(wanted.catalog(self.generation))
-        said.expect(code=0)
-        seen = self.quiet()
-        if not seen.is_of(self.generation) or seen.left:
-            raise NotSo(f"the host could not be settled: {seen}")
+        """Makes the host what the table's rows begin with, and sees that it is."""
+        raise NotImplementedError
 
     def mend(self) -> None:
-        """Makes the host good again after a row that did not hold; what is mounted goes with the power."""
-        self.power(on=False)
-        self.power(on=True)
-        self.generation += 1
-        self.settle()
+        """Makes the host good again after a row that did not hold."""
+        raise NotImplementedError
+
+
+class Acted(Protocol):
+    """What the rows of a table act on, in a lab of its own."""
+
+    def __init__(self, lab: Lab) -> None: ...
+    def settle(self) -> None: ...
+    def mend(self) -> None: ...
+
+
+S = TypeVar("S", bound=Acted)
 
 
 def later(seconds: float, then: Callable[[], object]) -> threading.Timer:
@@ -175,10 +147,10 @@ def later(seconds: float, then: Callable[[], object]) -> threading.Timer:
 
 @dataclass(frozen=True)
 class Said:
-    """What ops are told of one converge, and the engine's own result where there is one."""
+    """What ops are told of one command, and the engine's own result where there is one."""
 
     outcome: Outcome
-    result: Result | None
+    result: Result | None = None
 
     @property
     def code(self) -> int:
@@ -199,8 +171,8 @@ class Said:
 
 
 @contextlib.contextmanager
-def stand(name: str) -> Iterator[Stand]:
-    """A bare host in a lab of that name, at its first generation; the lab goes whatever happens."""
+def stand(name: str, kind: type[S]) -> Iterator[S]:
+    """What a table acts on, in a lab of that name, made what it needs; the lab goes whatever happens."""
     lab = Lab.load(name)
     if lab.is_up:
         raise FleetError(
@@ -210,7 +182,7 @@ def stand(name: str) -> Iterator[Stand]:
     try:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # that links break is meant here
         lab.up(1)
-        made = Stand(lab, generation=1)
+        made = kind(lab)
         made.settle()
         yield made
     finally:

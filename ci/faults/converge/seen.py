@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ci.faults import wanted
+from ci.faults.converge import wanted
 
 PROGRAM = f"""
 import glob, hashlib, json, os, subprocess

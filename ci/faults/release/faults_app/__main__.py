@@ -1,0 +1,54 @@
+"""Answers `/health` with which release each part of it is of: its manifest, its code, its pages."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socketserver
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+from .number import BEHAVIOUR, NUMBER
+
+DIES_AFTER_S = 1.5
+RELEASE = Path.cwd()  # of this process for ever, whatever becomes current meanwhile
+REVISION = json.loads((RELEASE / "manifest.json").read_text())["revision"]
+asked = itertools.count(1)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        healthy = BEHAVIOUR != "ill" and not (BEHAVIOUR == "flaps" and next(asked) % 2)
+        page = (RELEASE / "pages/number.txt").read_text()
+        body = json.dumps(
+            {"healthy": healthy, "revision": REVISION, "code": NUMBER, "page": int(page)}
+        ).encode()
+        self.send_response(200 if healthy else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing: the log is for what goes wrong."""
+
+    def address_string(self) -> str:
+        return "unix"
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def die() -> None:
+    print("RuntimeError: the flight data recorder is full", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    if BEHAVIOUR == "dies":
+        threading.Timer(DIES_AFTER_S, die).start()
+    Path(sys.argv[1]).unlink(missing_ok=True)
+    Server(sys.argv[1], Handler).serve_forever()

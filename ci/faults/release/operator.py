@@ -1,0 +1,28 @@
+"""An operator's process, which a row kills: it ships one artifact and prints each step as it hears of it.
+
+python -m ci.faults.release.operator LAB PORT MANIFEST
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ci.faults.under_test import UnderTest
+from ci.lab import Lab
+from fleet import release
+from fleet.aboard.manifest import parse
+from fleet.artifact import Artifact
+from fleet.ssh import Connection
+
+
+def main(lab: str, port: str, manifest: str) -> None:
+    """Ships it, over the way that begins at this port."""
+    path = Path(manifest)
+    artifact = Artifact(parse(path.read_bytes()), path.parent.parent.parent / "blobs")
+    connection = Connection(UnderTest(Lab.load(lab)).endpoint(int(port)))
+    release.deploy(connection, artifact, lambda step: print(step, flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
