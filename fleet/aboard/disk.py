@@ -70,6 +70,8 @@ def remove_tree(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(leaving, ignore_errors=True)
         folder.rename(leaving)
+        # Or the name could come back after a cut, and with it what was not removed yet.
+        sync_folder(folder.parent)
     shutil.rmtree(leaving, ignore_errors=True)
 
 

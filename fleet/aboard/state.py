@@ -142,6 +142,9 @@ def load(world: World) -> State:
     path = world.state_folder / "state.json"
     try:
         document = json.loads(path.read_bytes())
+        # Whoever wrote it may have been killed before its name was on the disk; nobody acts on what a
+        # power cut would take back.
+        disk.sync_folder(world.state_folder)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, expected {FORMAT}")
         return State(

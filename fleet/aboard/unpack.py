@@ -42,12 +42,15 @@ def release(world: World, manifest: Manifest) -> Path:
         if world.current(manifest.kind) == manifest.version:
             check_same(world, manifest)
         if _is_of(final, manifest):
+            # Whoever made it may have been killed before its name was on the disk.
+            disk.sync_folder(final.parent)
             return final
         disk.remove_tree(final)
     building = final.with_name(f"{final.name}.tmp")
     world.at(Step.UNPACK)
     shutil.rmtree(building, ignore_errors=True)
-    disk.make_folder(building)
+    # Nothing of it is synced one by one: the flush below brings all of it to the disk.
+    building.mkdir(parents=True)
     _lay_down(world, manifest, building)
     if manifest.python is not None:
         _environment(world, manifest, building)
@@ -61,7 +64,7 @@ def release(world: World, manifest: Manifest) -> Path:
             timeout_s=COMPILE_SECONDS,
             cwd=building,
         )
-    disk.write(building / NAME, [manifest.dump()])
+    (building / NAME).write_bytes(manifest.dump())
     world.at(Step.FLUSH)
     world.flush(building)
     world.at(Step.PLACE)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.require.disk import ROOT, Image, Node, Op
+from tests.disk import ROOT, Image, Node, Op
 
 
 class Killed(BaseException):

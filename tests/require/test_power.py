@@ -15,7 +15,7 @@ import pytest
 
 import require
 from require.remote import command, file, journal, kept, lock, pending, private, probing, worker
-from tests.require.disk import Image, images, lay_out
+from tests.disk import Image, images, lay_out
 from tests.require.host import Here, Host
 from tests.require.recorder import Killed, Recorder
 

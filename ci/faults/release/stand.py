@@ -36,6 +36,7 @@ _AGENT = f"""\
 [Unit]
 Description=The second unit of the releases of the fault tables
 ConditionPathExists=/opt/turnaround/current/{KIND}
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
