@@ -2,7 +2,8 @@
 
 A host that is killed keeps the kernel's cache, so no real host shows whether an fsync is missing. Here the
 real code runs on a real folder, and what is done to which file and directory is written down, by a `Recorder`
-in place of its `os` or by a `Watcher`; `images` then gives the disks that a power cut after any operation may leave:
+in place of its `os` or by a `Watcher`; `images` then gives the disks that a power cut after any operation may
+leave:
 
 - a file that was not synced since it was written to: as it was synced last, as it is now, or half of it;
 - each entry of a directory that was not synced since: there or not, in any combination; a rename is one;

@@ -11,7 +11,7 @@ from ci.faults.converge import clocks, cuts, disks, doors, links, operators, wis
 from ci.faults.converge.stand import Stand as ConvergeStand
 from ci.faults.enrol import cuts as first_contact
 from ci.faults.enrol.stand import EnrolStand
-from ci.faults.release import matrix
+from ci.faults.release import back, bad, company, damage, matrix, wire
 from ci.faults.release.stand import Stand as ReleaseStand
 from ci.faults.under_test import Acted
 
@@ -37,6 +37,6 @@ def _of(*modules: Any) -> list[Case[Any]]:
 
 TABLES = {
     "converge": Table(ConvergeStand, _of(links, cuts, operators, disks, wishes, doors, clocks), 20),
-    "release": Table(ReleaseStand, _of(matrix), 1),
+    "release": Table(ReleaseStand, _of(matrix, back, wire, bad, company, damage), 1),
     "enrol": Table(EnrolStand, _of(first_contact), 5),
 }

@@ -29,6 +29,7 @@ class Way:
         self.target = target
         self.up = self.down = 0
         self.is_cut = self.is_dropped = self.is_silent = False
+        self._flipped = -1
         self._marks: dict[str, tuple[int, Callable[[], object]]] = {}
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -54,6 +55,10 @@ class Way:
     def at_down(self, count: int, then: Callable[[], object]) -> None:
         """Does something when so many bytes came back."""
         self._marks["down"] = (count, then)
+
+    def flip_up(self, count: int) -> None:
+        """Changes one bit of the byte that goes to the host after so many."""
+        self._flipped = count
 
     def cut(self) -> None:
         """Resets all that goes this way, at both ends, and lets nothing in any more."""
@@ -100,12 +105,19 @@ class Way:
         so_far: int = getattr(self, name)
         count, then = self._marks.get(name, (so_far + len(piece) + 1, None))
         now = piece[: max(0, count - so_far)]
-        sink.sendall(now)
+        sink.sendall(_flip(now, self._flipped - so_far) if name == "up" else now)
         setattr(self, name, so_far + len(now))
         if then is not None and so_far + len(now) >= count:
             del self._marks[name]
             then()
         return piece[len(now) :]
+
+
+def _flip(piece: bytes, at: int) -> bytes:
+    """The piece with one bit of a byte changed, where it has that byte."""
+    if not 0 <= at < len(piece):
+        return piece
+    return piece[:at] + bytes([piece[at] ^ 1]) + piece[at + 1 :]
 
 
 def _reset(*lines: socket.socket) -> None:

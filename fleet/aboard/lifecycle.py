@@ -116,17 +116,18 @@ def rollback(world: World, kind: str) -> Result:
 
 
 def recover(world: World) -> list[Result]:
-    """Return from every trial that ran out, for instance because the power went, and see that what
-    is current serves.
+    """Return from every trial that ran out, for instance because the power went; see that something
+    is current where something was good, and that what is current serves.
 
     Run at boot and then each minute. An order that is at work is left alone: it watches its own
     trial, and ends those that were cut off before it begins.
     """
-    results = []
+    results: list[Result] = []
     try:
         with lock.held(world, "recover", patience_s=0):
             state = states.load(world)
             left = set()
+            results += trial.relink(world, state)
             for kind, record in state.on_trial():
                 if why := trial.over(world, record):
                     state, result = trial.go_back(

@@ -15,6 +15,7 @@ PATIENCE_S = 10.0
 """How long an order waits: `recover` looks each minute and is done in less, a deploy is not."""
 
 _LOOK_AGAIN_S = 0.2
+_NOTE = 400
 
 
 @contextmanager
@@ -34,14 +35,15 @@ def held(world: World, doing: str, patience_s: float = PATIENCE_S) -> Iterator[N
         patient_until = world.since_boot() + patience_s
         while not _taken(descriptor):
             if world.since_boot() >= patient_until:
-                holder = os.pread(descriptor, 400, 0).decode(errors="replace").strip()
+                holder = os.pread(descriptor, _NOTE, 0).decode(errors="replace").strip()
                 raise Busy(
                     f"{holder or 'somebody'} is at work on this host's releases; wait and run again"
                 )
             world.sleep(_LOOK_AGAIN_S)
-        os.ftruncate(descriptor, 0)
         owner = os.environ.get("SUDO_USER") or "root"
-        os.pwrite(descriptor, f"{owner} ({doing}, pid {os.getpid()}, {world.stamp()})".encode(), 0)
+        note = f"{owner} ({doing}, pid {os.getpid()}, {world.stamp()})".encode()
+        # As long each time: so it needs no more room, and can be held on a disk that has none left.
+        os.pwrite(descriptor, note[:_NOTE].ljust(_NOTE), 0)
         yield
     finally:
         os.close(descriptor)

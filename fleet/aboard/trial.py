@@ -29,7 +29,8 @@ class Result:
 
     Args:
         result: confirmed · already · returned (was current, is not any more) · refused (never was
-            current) · left (nothing to do) · stands (is current, and runs) · failed.
+            current) · left (nothing to do) · stands (is current, and runs) ·
+            current again (nothing was) · failed.
         former: the release before, where there was one.
         reason: for people, wherever it is not plain success.
     """
@@ -43,7 +44,7 @@ class Result:
     @property
     def exit_code(self) -> int:
         """0 when what was asked for holds now, else 4."""
-        return 0 if self.result in ("confirmed", "already", "left") else FAILED
+        return 0 if self.result in ("confirmed", "already", "left", "current again") else FAILED
 
 
 def over(world: World, record: Record) -> str | None:
@@ -56,9 +57,23 @@ def over(world: World, record: Record) -> str | None:
     return None
 
 
+def relink(world: World, state: State) -> list[Result]:
+    """Point `current/<kind>` to the last good release wherever it names none; says where it did."""
+    results = []
+    for kind in sorted(state.kinds):
+        there = [one for one in state.good(kind) if world.release(kind, one.version).exists()]
+        if there and world.current(kind) is None:
+            disk.make_folder(world.link(kind).parent)
+            disk.point(world.link(kind), world.release(kind, there[0].version))
+            why = "it was good, and current named none"
+            results.append(Result("current again", kind, there[0].version, None, why))
+    return results
+
+
 def settle(world: World, spare: tuple[str, str] | None = None) -> State:
     """End trials that a cut left behind: whoever holds the lock knows that nobody watches them."""
     state = states.load(world)
+    relink(world, state)
     for kind, record in state.on_trial():
         why = over(world, record)
         if why or (kind, record.version) != spare:

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from ci.faults.case import Case, run, show
+from ci.faults.enrol.stand import EnrolStand
 from ci.faults.release import matrix
 from ci.faults.tables import TABLES
 from ci.faults.under_test import UnderTest, stand

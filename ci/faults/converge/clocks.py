@@ -7,30 +7,21 @@ from collections.abc import Iterator
 from random import Random
 
 from ci.faults.case import Case
+from ci.faults.clock import install, wrapper
 from ci.faults.converge.aftermath import ends_well
 from ci.faults.converge.stand import Stand
 
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 PYTHON = "/usr/bin/python3"
 
 
 @contextlib.contextmanager
 def clock(stand: Stand, offset: str) -> Iterator[None]:
-    """Gives the host's python3 another time; a host of the lab cannot set its clock.
-
-    What python3 starts lives in the present: systemd's own programs hang with the library in them.
-    """
+    """Gives the host's python3 another time."""
+    install(stand)
+    real = stand.shell(f"readlink -f {PYTHON}").strip()
+    script = wrapper(real, offset, '"$@"')
     stand.shell(
-        f"""test -e {LIBRARY} || apt-get -qq -y install --no-install-recommends libfaketime >/dev/null
-real=$(readlink -f {PYTHON})
-cat >{PYTHON}.new <<END
-#!/bin/bash
-export FAKETIME={offset} DONT_FAKE_MONOTONIC=1
-exec /lib64/ld-linux-x86-64.so.2 --preload {LIBRARY} --argv0 {PYTHON} $real "\\$@"
-END
-chmod 755 {PYTHON}.new
-mv {PYTHON}.new {PYTHON}""",
-        timeout_s=120,
+        f"cat >{PYTHON}.new <<'END'\n{script}END\nchmod 755 {PYTHON}.new; mv {PYTHON}.new {PYTHON}"
     )
     try:
         yield

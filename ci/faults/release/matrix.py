@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from ci.faults.case import Case
 from ci.faults.release.aftermath import finished, served, told_why
 from ci.faults.release.artifacts import KIND, Made
-from ci.faults.release.stand import HOME, START, STOP, Stand
+from ci.faults.release.stand import HOME, START, STOP, OnStep, Stand
 from ci.faults.small_disk import fill, small_disk
 from ci.faults.under_test import Said
 from ci.faults.way import Way
@@ -31,7 +32,6 @@ DISK = "160M"  # aboard wants 64 MiB free, or it does not begin
 PAGES = 90  # of what a release needs
 DOWN = "the host went down during its trial"
 WHY = ("turnaround-agent.service", DOWN, "No space left on device")
-OVER = "it was over before"
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Moment:
 
 
 Do = Callable[[Moment], None]
+Order = Callable[[Way, OnStep], Said]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Fault:
     around: Callable[[Stand], AbstractContextManager[None]] = lambda stand: contextlib.nullcontext()
 
 
-def _power(moment: Moment) -> None:
+def power_cut(moment: Moment) -> None:
     moment.stand.power(on=False)
     moment.way.cut()
 
@@ -114,13 +115,13 @@ FAULTS = (
     Fault(
         "power cut",
         "every process of the host is killed, then it boots",
-        _power,
+        power_cut,
         (3,),
         "the link broke",
         after=lambda stand: stand.power(on=True),
     ),
     Fault("link cut", "the connection is reset", _link, (3,), "the link broke"),
-    # A process of its own is killed; see `_by_another`.
+    # A process of its own is killed, by `_killed_with`.
     Fault(OPERATOR, "kill -9 of who ships it", lambda moment: None, (-9,), ""),
     Fault("aboard killed", "kill -9 of aboard", _killed, (4,), "ended with exit code", over=False),
     *(
@@ -150,15 +151,17 @@ def cell(step: Step, fault: Fault) -> Callable[[Stand, Random], str]:
         old, new = stand.good, stand.make("agent-fails" if back else "good")
         late = chance.choice([0.0, chance.uniform(0, INTO_S)])
         with fault.around(stand):
-            said = _hindered(stand, new, step, fault, chance, late)
+            if fault.name == OPERATOR:
+                _killed_with(stand, new, step, late)
+            else:
+                order = partial(stand.deploy, new)
+                told(hindered(stand, order, step, fault, chance, late), fault)
             if fault.name == "power cut":
                 fault.after(stand)
                 is_new = step > Step.CONFIRM and not back
                 allowed = (old, new) if late else (new if is_new else old,)
             else:
                 allowed = (old,) if back and step is not Step.RETURN_SWITCH else (old, new)
-            if said is not None:
-                _told(said, fault)
             found = served(stand, *allowed, over=fault.over)
             if fault.name != "power cut":
                 fault.after(stand)
@@ -170,15 +173,12 @@ def cell(step: Step, fault: Fault) -> Callable[[Stand, Random], str]:
     return act
 
 
-def _hindered(
-    stand: Stand, made: Made, step: Step, fault: Fault, chance: Random, late: float
-) -> Said | None:
-    """Deploys, and lets the fault come at the step; what ops are told; None where they are gone."""
-    met = []
+def hindered(
+    stand: Stand, order: Order, step: Step, fault: Fault, chance: Random, late: float
+) -> Said:
+    """Gives an order, and lets the fault come at the step; what ops are told."""
+    met: list[str] = []
     with stand.way() as way, stand.held(step):
-        if fault.name == OPERATOR:
-            met.append(_by_another(stand, made, way, step, late))
-            return None
 
         def on_step(text: str) -> None:
             if text != f"{step.label} ({KIND})" or met:
@@ -190,31 +190,32 @@ def _hindered(
             fault.do(Moment(stand, way, chance, at_once=not late))
             stand.go_on()
 
-        said = stand.deploy(made, way, on_step)
+        said = order(way, on_step)
     if not met:
         raise NotSo(f"the step {step.label} was never announced: {said.text}")
     return said
 
 
-def _by_another(stand: Stand, made: Made, way: Way, step: Step, late: float) -> str:
-    """Has another process ship it, and kills that one at the step."""
+def _killed_with(stand: Stand, made: Made, step: Step, late: float) -> None:
+    """Has another process ship it, and kills that one at the step: nobody is left to be told."""
     manifest = stand.builds / KIND / made.version / "manifest.json"
-    argv = [sys.executable, "-m", "ci.faults.release.operator", stand.lab.name, str(way.port)]
-    with subprocess.Popen(
-        [*argv, str(manifest)], cwd=TOP, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if line.strip() == f"{step.label} ({KIND})":
-                if late:
-                    stand.go_on()
-                    time.sleep(late)
-                process.kill()
-                return line
-        raise NotSo(f"the step {step.label} was never announced")
+    with stand.way() as way, stand.held(step):
+        argv = [sys.executable, "-m", "ci.faults.release.operator", stand.lab.name, str(way.port)]
+        with subprocess.Popen(
+            [*argv, str(manifest)], cwd=TOP, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout
+            for line in process.stdout:
+                if line.strip() == f"{step.label} ({KIND})":
+                    if late:
+                        stand.go_on()
+                        time.sleep(late)
+                    process.kill()
+                    return
+    raise NotSo(f"the step {step.label} was never announced")
 
 
-def _told(said: Said, fault: Fault) -> None:
+def told(said: Said, fault: Fault) -> None:
     """What ops must be told: it was over, or what happened."""
     if said.code == 0 or said.outcome.status == "returned":
         return

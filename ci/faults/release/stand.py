@@ -109,10 +109,21 @@ class Stand(UnderTest):
     # What ops do.
 
     def deploy(
-        self, made: Made, way: Way | None = None, on_step: OnStep = lambda step: None
+        self,
+        made: Made,
+        way: Way | None = None,
+        on_step: OnStep = lambda step: None,
+        over: Callable[[Connection], release.Link] = lambda link: link,
     ) -> Said:
-        """Ships as `fab deploy` does, and returns what ops are told."""
-        return self._order(way, lambda link: release.deploy(link, made.artifact, on_step))
+        """Ships as `fab deploy` does, and returns what ops are told.
+
+        Args:
+            made: what.
+            way: over it; None goes straight.
+            on_step: is told what is being done.
+            over: stands between ops and the connection.
+        """
+        return self._order(way, lambda link: release.deploy(over(link), made.artifact, on_step))
 
     def rollback(self, way: Way | None = None, on_step: OnStep = lambda step: None) -> Said:
         """Goes back as `fab rollback` does."""

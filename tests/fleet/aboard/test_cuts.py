@@ -169,6 +169,29 @@ def test_recover_has_nothing_to_do_after_a_trial_that_ended(host: Host) -> None:
     assert host.reboot() == []
 
 
+@pytest.mark.parametrize("folder", [False, True], ids=["link", "folder"])
+def test_where_nothing_is_current_the_last_good_release_is_again(host: Host, folder: bool) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.accept(two)
+    host.world.link("onboard").unlink()
+    if folder:
+        host.world.link("onboard").parent.rmdir()
+    results = host.reboot()
+    assert [(r.result, r.version) for r in results] == [("current again", two.version)]
+    assert host.current() == two.version
+
+
+def test_a_bad_release_is_returned_from_where_nothing_was_current(host: Host) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.world.link("onboard").unlink()
+    host.ill.add(two.version)
+    result = host.accept(two)
+    assert (result.result, result.former) == ("returned", one.version)
+    assert host.current() == one.version
+
+
 def test_another_release_asked_for_after_a_cut_ends_the_trial_first(host: Host) -> None:
     one, two, three = build(1), build(2), build(3)
     host.accept(one)

@@ -53,3 +53,12 @@ def test_that_another_is_at_work_is_no_failure_of_the_release(host: Host) -> Non
     with lock.held(host.world, "deploy"):
         code = program.main(["accept"], host.world, io.BytesIO(build(1).frames()), out)
     assert (code, json.loads(out.getvalue().splitlines()[-1])["result"]) == (4, "busy")
+
+
+def test_what_the_lock_says_needs_no_more_room_than_before(host: Host) -> None:
+    said = []
+    for doing in ("rollback " + "maps-" * 5, "deploy", "deploy " * 100):
+        with lock.held(host.world, doing):
+            said.append((host.world.state_folder / "lock").read_bytes())
+    assert len({len(each) for each in said}) == 1
+    assert b"maps" not in said[1]

@@ -163,6 +163,7 @@ def check(bench: Bench, run: Run, done: list[object], over: bool) -> None:
     """
     host = bench.host
     _whole(bench, run)
+    _over(bench, run, over)
     if Step.UNPACK in done and Step.CLEAN not in done and store.missing(host.world, NEW.manifest):
         raise Broken("what had arrived whole was not kept")
     host.reboot()
@@ -176,8 +177,13 @@ def check(bench: Bench, run: Run, done: list[object], over: bool) -> None:
         raise Broken("the new release is current, and it was never asked whether it is well")
     if known.on_trial():
         raise Broken("a trial is left")
-    if over and host.current() != (run.last and run.last.version):
-        raise Broken(f"the run was over, and current is {host.current()}")
+    _over(bench, run, over)
+
+
+def _over(bench: Bench, run: Run, over: bool) -> None:
+    """Sees that what a run that had ended did is there, without anybody who mends it."""
+    if over and bench.host.current() != (run.last and run.last.version):
+        raise Broken(f"the run was over, and current is {bench.host.current()}")
 
 
 def _whole(bench: Bench, run: Run) -> None:
