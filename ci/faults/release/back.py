@@ -44,14 +44,17 @@ def cell(step: Step, fault: Fault) -> Callable[[Stand, Random], str]:
     return act
 
 
-CASES = [
-    Case(
-        f"rollback, {fault.name} at {step.label}",
-        f"{fault.done}: when {step.label} begins, or up to {INTO_S:g} s later",
-        "the one or the other is served, whole; asked for again, it finishes",
-        cell(step, fault),
-    )
+CELLS = {
+    f"rollback, {fault.name}": [
+        Case(
+            f"rollback, {fault.name} at {step.label}",
+            f"{fault.done}: when {step.label} begins, or up to {INTO_S:g} s later",
+            "the one or the other is served, whole; asked for again, it finishes",
+            cell(step, fault),
+        )
+        for step in STEPS
+    ]
     for fault in FAULTS
     if fault.name in ("power cut", "link cut")
-    for step in STEPS
-]
+}
+CASES = [case for cells in CELLS.values() for case in cells]
