@@ -116,6 +116,7 @@ def years_off(stand: Stand, chance: Random) -> str:
     fact = finished(stand, next_one)
     stand.rollback().expect("released", new.version, code=0)
     served(stand, new)
+    stand.good = new
     return fact
 
 
