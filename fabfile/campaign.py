@@ -19,11 +19,14 @@ _HELP = {
 def _order(do: str, inventory: str, as_json: bool, **words: Any) -> None:
     from fleet.campaign import order, told
     from fleet.session import session
+    from fleet.shipping import noted
     from fleet.status import hangar_of
 
     with session(inventory, "all") as fleet:
         hangar = fleet.connections.to(hangar_of(fleet.inventory))
         found = order(hangar, do, **words)
+        if do != "status":
+            noted(fleet, f"campaign.{do}", found)
     print("\n".join(told(found, as_json)))
 
 
@@ -54,7 +57,7 @@ def start(
     json: bool = False,
 ) -> None:
     """Bring a release to the fleet, wave by wave, as its aircraft are heard."""
-    from fleet import campaign, campaign_plan
+    from fleet import campaign, campaign_plan, shipping
     from fleet.campaign_plan import Plan
     from fleet.session import fleet_of, session
     from fleet.status import hangar_of
@@ -68,10 +71,12 @@ def start(
     }
     called = campaign_plan.name(name) if name else ""
     plan = Plan(**words, **campaign.whom(fleet_of(inventory), target))
-    made = campaign.artifact(artifact)
-    kind, version = made.manifest.kind, made.manifest.version
     with session(inventory, "all") as fleet:
         hangar = fleet.connections.to(hangar_of(fleet.inventory))
+        made, counter = shipping.sealed(
+            fleet, "campaign.start", plan.names or ("all",), lambda: campaign.artifact(artifact)
+        )
+        kind, version = made.manifest.kind, made.manifest.version
         brought = campaign.bring(hangar, made, lambda step: None)
         print(f"on the shelf: {kind} {version}, {brought.bytes / 1e3:.1f} kB", file=sys.stderr)
         found = campaign.order(
@@ -82,6 +87,7 @@ def start(
             version=version,
             plan=plan.plain(),
         )
+        shipping.noted(fleet, "campaign.start", found, [counter])
     print("\n".join(campaign.told(found, json)))
 
 

@@ -1,22 +1,22 @@
 """The hangar's shelf: the artifacts that campaigns ship, laid out as a folder of builds is.
 
 They come in the stream in which an aircraft gets them, and only the files that are not here yet travel. The
-hangar signs nothing: what it ships is what ops built, and each aircraft judges that for itself.
+hangar has no key to sign with: what it ships is what ops built and signed, and each aircraft checks that for
+itself. The shelf checks it too, so that ops are told now and not an aircraft in a week.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fleet.aboard import disk, store
-from fleet.aboard.errors import ManifestError
-from fleet.aboard.manifest import MANIFEST_LIMIT, NAME, parse
-from fleet.aboard.stream import MANIFEST, Reader
+from fleet.aboard import disk, envelope, head, store
+from fleet.aboard.manifest import NAME, parse
+from fleet.aboard.stream import Reader
 from fleet.aboard.world import World
 from fleet.artifact import Artifact
 from fleet.errors import FleetError
@@ -25,29 +25,53 @@ FRESH_S = 24 * 3600
 """What came in so lately may be what a campaign is just being started with."""
 
 
+@dataclass(frozen=True)
 class Shelf(World):
-    """A folder of artifacts, as aboard's store sees it.
+    """A folder of artifacts (`root`), as aboard's store sees it.
+
+    Args:
+        host: where the file of those who may sign is, and the fleet's name.
 
     Example:
         >>> Shelf(Path("/var/lib/turnaround/artifacts")).get("onboard", version)  # doctest: +SKIP
         Artifact(…)
     """
 
+    host: Path = Path("/")
+
     @property
     def home(self) -> Path:
         """Where blobs are."""
         return self.root
 
-    def offer(self, text: bytes) -> dict[str, object]:
-        """Answers which of a manifest's files are missing here, as `aboard offer` does.
+    @property
+    def state_folder(self) -> Path:
+        """Where a manifest waits for its files."""
+        return self.root / "arriving"
+
+    @property
+    def signers(self) -> Path:
+        """Whose releases are taken in."""
+        return World(self.host).signers
+
+    @property
+    def fleet_file(self) -> Path:
+        """Which fleet this is."""
+        return World(self.host).fleet_file
+
+    def offer(self, source: BinaryIO) -> dict[str, object]:
+        """Answers which of an artifact's files are missing here, as `aboard offer` does.
 
         Raises:
-            ManifestError: it is no good manifest.
+            ManifestError: it is no good manifest, or nobody's who may sign.
         """
-        manifest = parse(text)
+        given = head.read(self, Reader(source))
+        head.keep(self, given)
+        manifest = given.manifest
         missing = list(store.missing(self, manifest))
-        place = self._folder(manifest.kind, manifest.version) / NAME
-        here = not missing and place.exists() and place.read_bytes() == text
+        folder = self._folder(manifest.kind, manifest.version)
+        held = {NAME: given.text, envelope.NAME: given.sealed}
+        here = not missing and all(_is(folder / name, text) for name, text in held.items())
         return {
             "kind": manifest.kind,
             "version": manifest.version,
@@ -67,17 +91,13 @@ class Shelf(World):
             fleet.aboard.errors.AboardError: it did not come whole; the same again goes on.
         """
         stream = Reader(source)
-        frame = stream.next()
-        if frame.kind != MANIFEST:
-            raise ManifestError("the stream does not begin with a manifest; build and send again")
-        text = b"".join(stream.content(frame, MANIFEST_LIMIT))
-        if hashlib.sha256(text).hexdigest() != frame.sha256:
-            raise ManifestError("the manifest was damaged on the way; send again")
-        manifest = parse(text)
+        given = head.read(self, stream)
+        manifest = given.manifest
         store.receive(self, manifest, stream)
         folder = self._folder(manifest.kind, manifest.version)
         disk.make_folder(folder)
-        disk.write(folder / NAME, [text])
+        disk.write(folder / envelope.NAME, [given.sealed])
+        disk.write(folder / NAME, [given.text])
         return {
             "result": "confirmed",
             "kind": manifest.kind,
@@ -100,7 +120,8 @@ class Shelf(World):
                 f"{kind} {version} is not on the hangar's shelf ({place})",
                 "fab campaign.start with the same artifact brings it there",
             ) from None
-        return Artifact(manifest, self.root / "blobs").verify()
+        sealed = (place.parent / envelope.NAME).read_bytes()
+        return Artifact(manifest, self.root / "blobs", sealed).verify()
 
     def collect(self, keep: Collection[tuple[str, str]]) -> None:
         """Removes what no campaign ships any more; what is fresh stays."""
@@ -118,6 +139,10 @@ class Shelf(World):
 
     def _folder(self, kind: str, version: str) -> Path:
         return self.root / kind / version
+
+
+def _is(path: Path, text: bytes) -> bool:
+    return path.exists() and path.read_bytes() == text
 
 
 def shelf(folder: Path) -> Shelf:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from fleet import envelope, release_commands
 from fleet.artifact import Artifact
@@ -52,16 +54,57 @@ def deploy(
     """
     key = envelope.key_in(fleet.inventory.keys)
     artifacts = build()
-    ledger = ledger_at_hangar(fleet)
-    sealed, counters = [], []
-    for built in artifacts:
-        manifest, names = built.manifest, [host.name for host in hosts]
-        counters.append(ledger.issue(command, manifest.kind, manifest.version, names))
-        name, by = fleet.inventory.fleet, ledger.operator
-        sealed.append(envelope.seal(built, key, name, counters[-1], by))
-    outcomes = release_commands.ship(hosts, fleet.connections, sealed, reporter())
-    note(fleet, command, outcomes, counters)
+    names = [host.name for host in hosts]
+    sealed = [_seal(fleet, key, command, names, built) for built in artifacts]
+    outcomes = release_commands.ship(
+        hosts, fleet.connections, [built for built, _ in sealed], reporter()
+    )
+    note(fleet, command, outcomes, [counter for _, counter in sealed])
     return outcomes
+
+
+def sealed(
+    fleet: Session, command: str, targets: Sequence[str], build: Callable[[], Artifact]
+) -> tuple[Artifact, int]:
+    """Returns an artifact that may be shipped, and the counter of its envelope.
+
+    Args:
+        fleet: the session.
+        command: its name, such as `campaign.start`.
+        targets: whom it is for.
+        build: makes it; called when there is a key to sign it with.
+
+    Raises:
+        As `deploy`.
+    """
+    key = envelope.key_in(fleet.inventory.keys)
+    return _seal(fleet, key, command, targets, build())
+
+
+def _seal(
+    fleet: Session, key: Path, command: str, targets: Sequence[str], built: Artifact
+) -> tuple[Artifact, int]:
+    ledger, manifest = ledger_at_hangar(fleet), built.manifest
+    counter = ledger.issue(command, manifest.kind, manifest.version, targets)
+    return envelope.seal(built, key, fleet.inventory.fleet, counter, ledger.operator), counter
+
+
+def noted(
+    fleet: Session,
+    command: str,
+    campaigns: Sequence[Mapping[str, Any]],
+    counters: Sequence[int] = (),
+) -> None:
+    """Writes into the audit log what was ordered of campaigns; as `note` does.
+
+    Args:
+        fleet: the session.
+        command: its name, such as `campaign.pause`.
+        campaigns: as the hangar told them.
+        counters: those that were issued for it.
+    """
+    targets = {str(one["name"]): str(one["state"]) for one in campaigns}
+    _record(fleet, command, ", ".join(targets.values()), targets, counters)
 
 
 def note(
@@ -84,6 +127,12 @@ def note(
         return
     targets = {each.host: _ended(each) for each in meant}
     ended = tally(meant) if len(meant) > 1 else meant[0].status
+    _record(fleet, command, ended, targets, counters)
+
+
+def _record(
+    fleet: Session, command: str, ended: str, targets: Mapping[str, str], counters: Sequence[int]
+) -> None:
     try:
         ledger_at_hangar(fleet).record(command, ended, targets, counters)
     except FleetError as error:

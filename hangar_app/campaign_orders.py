@@ -1,6 +1,6 @@
 """Campaigns as ops order them: `python -m hangar_app.campaign_orders`, over their SSH.
 
-    offer    a manifest on standard input: which of its files are not on the shelf yet
+    offer    the head of an artifact on standard input: which of its files are not on the shelf yet
     accept   an artifact on standard input, in the stream in which aircraft get it
     order    one line of JSON on standard input, as `Order` has it
 
@@ -25,7 +25,6 @@ from common.database import engine_for
 from common.database import session as database_session
 from common.settings import Settings
 from fleet.aboard.errors import AboardError
-from fleet.aboard.manifest import MANIFEST_LIMIT
 from fleet.campaign_plan import Plan
 from fleet.campaign_shelf import Shelf, shelf
 from fleet.errors import FleetError
@@ -211,7 +210,7 @@ def main(argv: list[str] | None = None, source: BinaryIO | None = None) -> int:
     place = shelf(settings.artifacts_dir)
     try:
         if words == ["offer"]:
-            said: Mapping[str, Any] = place.offer(source.read(MANIFEST_LIMIT + 1))
+            said: Mapping[str, Any] = place.offer(source)
         elif words == ["accept"]:
             said = place.accept(source)
         elif words == ["order"]:

@@ -82,9 +82,7 @@ class Starter:
         network.raise_bridges(plan.bridges(kept.aircraft))
         firewall.open_for(plan, kept.aircraft)
         self._start_daemon(hosts)
-        keys = self.directory / "keys"
-        ops_public = ssh.make_key(keys / "ops_ed25519", "ops of the lab")
-        signer = ssh.make_key(keys / "signing_ed25519", "releases of the lab")
+        ops_public, signer = self._keys()
 
         def make(each: Host) -> None:
             each.tree.mount(Path(kept.base))
@@ -119,8 +117,14 @@ class Starter:
         tree.unmount_below(each.tree.directory)
         shutil.rmtree(each.tree.directory)
         each.tree.mount(Path(kept.base))
-        each.tree.make(each.plan, ssh.make_ops_key(self.directory / "keys" / "ops_ed25519"))
+        each.tree.make(each.plan, X
         self.boot(each, kept)
+
+    def _keys(self) -> tuple[str, str]:
+        """The public halves of the keys of ops: what opens hosts, and what signs releases."""
+        keys = self.directory / "keys"
+        ops = ssh.make_key(keys / "ops_ed25519", "ops of the lab")
+        return ops, ssh.make_key(keys / "signing_ed25519", "releases of the lab")
 
     def down(self) -> bool:
         """Takes everything away, whatever state it is in.

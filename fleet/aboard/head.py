@@ -23,11 +23,13 @@ class Head:
         manifest: the artifact's.
         text: the manifest's bytes as they came.
         envelope: checked: it is for this manifest and this host.
+        sealed: its bytes as they came.
     """
 
     manifest: Manifest
     text: bytes
     envelope: Envelope
+    sealed: bytes
 
     @property
     def taken(self) -> Taken:
@@ -58,7 +60,8 @@ def read(world: World, stream: Reader) -> Head:
         )
     content = _whole(stream, sealed, ENVELOPE_LIMIT, "envelope")
     taken = states.load(world).taken.get(manifest.kind)
-    return Head(manifest, text, envelope.check(world, manifest, frame.sha256, content, taken))
+    said = envelope.check(world, manifest, frame.sha256, content, taken)
+    return Head(manifest, text, said, content)
 
 
 def keep(world: World, head: Head) -> None:

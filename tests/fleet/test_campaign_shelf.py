@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from fleet.aboard import stream
 from fleet.aboard.errors import ManifestError, StreamCut
 from fleet.aboard.manifest import Manifest
 from fleet.artifact import Artifact, files, keep, save
-from fleet.campaign_shelf import FRESH_S, Shelf, shelf
+from fleet.campaign_shelf import FRESH_S, Shelf
+from fleet.envelope import seal
 from fleet.errors import FleetError
 from fleet.release import _stream
+from tests.fleet.aboard.host import FLEET
+from tests.fleet.aboard.signing import signer, trust
+
+EVA = signer()
 
 
 def built(out: Path, version: str, **content: bytes) -> Artifact:
@@ -26,14 +32,16 @@ def built(out: Path, version: str, **content: bytes) -> Artifact:
         found.append(keep(source, name, out))
     version = f"20260101120000-{version * 12}"
     revision = 40 * version[-1]
-    return save(
-        Manifest("html5", version, revision, None, None, files(found), (), (), (), None), out
+    made = save(
+        Manifest("html5", version, revision, None, None, files(found), (), (), (), (), None), out
     )
+    return seal(made, EVA.key, FLEET, 7, "eva")
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Shelf:
-    return shelf(tmp_path / "artifacts")
+    trust(tmp_path, EVA)
+    return Shelf(tmp_path / "artifacts", host=tmp_path)
 
 
 @pytest.fixture
@@ -41,20 +49,44 @@ def page(tmp_path: Path) -> Artifact:
     return built(tmp_path / "build", "a", index=b"hello", style=b"{}" * 4000)
 
 
-def sent(artifact: Artifact, missing: list[str] | None = None) -> bytes:
-    return b"".join(_stream(artifact, missing or list(artifact.manifest.sizes)))
+def head(artifact: Artifact) -> bytes:
+    assert artifact.envelope is not None
+    manifest = stream.pack(stream.MANIFEST, artifact.manifest.dump())
+    return manifest + stream.pack(stream.ENVELOPE, artifact.envelope)
+
+
+def offered(artifact: Artifact) -> io.BytesIO:
+    return io.BytesIO(stream.MAGIC + head(artifact))
+
+
+def sent(artifact: Artifact) -> bytes:
+    return b"".join(_stream(artifact, head(artifact), list(artifact.manifest.sizes)))
 
 
 def test_only_what_is_missing_travels(place: Shelf, page: Artifact, tmp_path: Path) -> None:
-    told = place.offer(page.manifest.dump())
+    told = place.offer(offered(page))
     assert (told["missing"], told["stage"]) == (list(page.manifest.sizes), None)
     assert place.accept(io.BytesIO(sent(page)))["result"] == "confirmed"
-    told = place.offer(page.manifest.dump())
+    told = place.offer(offered(page))
     assert (told["missing"], told["current"]) == ([], page.manifest.version)
     newer = built(tmp_path / "build", "b", index=b"hello again", style=b"{}" * 4000)
-    told = place.offer(newer.manifest.dump())
+    told = place.offer(offered(newer))
     assert len(told["missing"]) == 1  # type: ignore[arg-type]
     assert place.get("html5", page.manifest.version).manifest == page.manifest
+    assert place.get("html5", page.manifest.version).envelope == page.envelope
+
+
+def test_what_nobody_signed_who_may_is_not_taken(
+    place: Shelf, page: Artifact, tmp_path: Path
+) -> None:
+    stranger = seal(page, signer().key, FLEET, 8, "mallory")
+    for take in (
+        lambda: place.offer(offered(stranger)),
+        lambda: place.accept(io.BytesIO(sent(stranger))),
+    ):
+        with pytest.raises(ManifestError, match="expected the signature of a key in"):
+            take()
+    assert not list(place.root.rglob("*.json"))
 
 
 def test_a_stream_that_is_cut_leaves_no_name(place: Shelf, page: Artifact) -> None:

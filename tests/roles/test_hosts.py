@@ -35,7 +35,9 @@ def test_aircraft_ask_the_hangar_for_the_time_and_the_hangar_the_world() -> None
     text = content(hangar, "/etc/chrony/chrony.conf")
     assert "pool a.example iburst\npool b.example iburst\n" in text
     assert "bindaddress 10.1.64.1\nallow 10.1.64.0/24\n" in text
-    assert 'iifname "wg0" meta nfproto ipv4 udp dport { 123 } accept' in content(hangar, "/etc/nftables.conf")
+    assert 'iifname "wg0" meta nfproto ipv4 udp dport { 123 } accept' in content(
+        hangar, "/etc/nftables.conf"
+    )
 
 
 @pytest.mark.parametrize("shared", [False, True])
