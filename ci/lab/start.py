@@ -117,7 +117,7 @@ class Starter:
         tree.unmount_below(each.tree.directory)
         shutil.rmtree(each.tree.directory)
         each.tree.mount(Path(kept.base))
-        each.tree.make(each.plan, X
+        each.tree.make(each.plan, self._keys()[0])
         self.boot(each, kept)
 
     def _keys(self) -> tuple[str, str]:
