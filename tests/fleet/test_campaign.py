@@ -58,7 +58,17 @@ def made(out: Path, kind: str = "html5") -> Path:
     blob.write_bytes(b"foo")
     version = "20260101120000-0123456789ab"
     manifest = Manifest(
-        kind, version, "0123456789ab" + 28 * "0", None, None, (File("a", sha, 3),), (), (), (), None
+        kind,
+        version,
+        "0123456789ab" + 28 * "0",
+        None,
+        None,
+        (File("a", sha, 3),),
+        (),
+        (),
+        (),
+        (),
+        None,
     )
     save(manifest, out)
     return out / kind / version

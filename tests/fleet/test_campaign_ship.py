@@ -52,14 +52,14 @@ def test_a_release_is_shipped(place: Place, server: Loopback, tmp_path: Path) ->
     blob.parent.mkdir(parents=True)
     blob.write_bytes(b"foo")
     manifest = Manifest(
-        "html5", VERSION, 40 * "b", None, None, (File("a", sha, 3),), (), (), (), None
+        "html5", VERSION, 40 * "b", None, None, (File("a", sha, 3),), (), (), (), (), None
     )
     says(
         server,
         offer={"missing": [sha], "current": BEFORE, "stage": None},
         accept={"result": "confirmed", "version": VERSION, "former": BEFORE, "reason": None},
     )
-    assert ship(place, Artifact(manifest, tmp_path / "blobs")).result == "confirmed"
+    assert ship(place, Artifact(manifest, tmp_path / "blobs", b"{}")).result == "confirmed"
     assert server.commands == ["aboard offer", "aboard accept"]
     assert server.logins == ["dispatch"]
 

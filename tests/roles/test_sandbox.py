@@ -14,8 +14,8 @@ KEYS = "/etc/turnaround/keys"
 def services(name: str) -> dict[str, str]:
     """The texts of a host's services of ours, by their names."""
     catalog, folder = declared(fleet()[name]), "file:/etc/systemd/system/"
-    # What serves addresses needs rights that ours do not, and has walls of its own.
-    ours = rf"{folder}turnaround-(?!dnsmasq).*\.service"
+    # What serves addresses or moves the tower needs rights that others do not, and has walls of its own.
+    ours = rf"{folder}turnaround-(?!dnsmasq|tower-follow).*\.service"
     keys = [one.key for one in catalog if re.fullmatch(ours, one.key)]
     return {
         key.removeprefix(folder).removesuffix(".service").removesuffix("@"): content(
@@ -59,6 +59,7 @@ def test_only_who_speaks_to_other_hosts_has_a_network_at_all() -> None:
         "turnaround-worker-media": local,
         "turnaround-worker-dispatch": tower,
         "turnaround-worker-converge": tower,
+        "turnaround-worker-campaign": tower,
     }
 
 
