@@ -93,10 +93,12 @@ class Watcher:
 
     def _fsync(self, handle: int) -> None:
         self.before()
+        node = self._nodes.get(os.fstat(handle).st_ino)
+        if node is None:
+            return
         place = _place()
         self.places.add(place)
-        node = self._nodes.get(os.fstat(handle).st_ino)
-        if node is not None and not self.lost(place):
+        if not self.lost(place):
             self.ops.append(Op("sync", node))
 
     def _look(self) -> None:

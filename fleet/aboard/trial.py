@@ -178,12 +178,13 @@ def go_back(
     former = trial.former if trial else None
     units, beside = (trial.units, trial.beside) if trial else ((), ())
     world.at(Step.RETURN_SWITCH)
-    disk.make_folder(world.link(kind).parent)
-    if former is None:
-        world.link(kind).unlink(missing_ok=True)
-        disk.sync_folder(world.link(kind).parent)
-    else:
+    folder = world.link(kind).parent
+    if former is not None:
+        disk.make_folder(folder)
         disk.point(world.link(kind), world.release(kind, former))
+    elif folder.is_dir():
+        world.link(kind).unlink(missing_ok=True)
+        disk.sync_folder(folder)
     world.at(Step.RETURN_LINK)
     # It runs still, unless the power went: then it must be there before anybody is sent to it.
     wrong = [former and serving.start(world, beside, former, wait)]
