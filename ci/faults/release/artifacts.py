@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from fleet import artifact
+from fleet import artifact, envelope
 from fleet.aboard import manifest as manifests
 from fleet.artifact import Artifact
 
 KIND = "onboard"
 SOCKET = "/run/turnaround/api.sock"
-UNITS = ("turnaround-api.service", "turnaround-agent.service")
+BESIDE = "turnaround-api"
+AGENT = "turnaround-agent.service"
+FLEET = "faults"
 PACKAGE = "faults_app"
 SOURCES = Path(__file__).parent / PACKAGE
 LARGE = 300_000
@@ -47,12 +49,13 @@ class Made:
         return self.artifact.manifest.revision
 
 
-def make(number: int, out: Path, behaviour: str = "good") -> Made:
-    """Makes the artifact of that number.
+def make(number: int, out: Path, key: Path, behaviour: str = "good") -> Made:
+    """Makes the artifact of that number, and signs it.
 
     Args:
-        number: 1 or more.
+        number: 1 or more; its counter too.
         out: the folder of all builds.
+        key: who signs.
         behaviour: `good`, or what is wrong: `setup-fails`, `agent-fails`, `dies`, `flaps`, `ill`.
     """
     code = {path.name: path.read_bytes() for path in SOURCES.glob("*.py")}
@@ -74,10 +77,17 @@ def make(number: int, out: Path, behaviour: str = "good") -> Made:
         "files": [{"path": one.path, "sha256": one.sha256, "size": one.size} for one in files],
         "wheels": [path for path in contents if path.endswith(".whl")],
         "setup": [["bin/python", "-m", f"{PACKAGE}.setup"]],
-        "units": list(UNITS),
+        "units": [AGENT],
+        "beside": [{"unit": f"{BESIDE}@.service", "socket": SOCKET}],
         "health": {"socket": SOCKET, "path": "/health"},
     }
-    made = artifact.save(manifests.parse(json.dumps(document).encode()), out)
+    made = envelope.seal(
+        artifact.save(manifests.parse(json.dumps(document).encode()), out),
+        key,
+        FLEET,
+        number,
+        "ops",
+    )
     site = f"lib/python3.13/site-packages/{PACKAGE}"
     plain = {path: text for path, text in contents.items() if not path.endswith(".whl")}
     held = {**plain, **{f"{site}/{name}": text for name, text in code.items()}}

@@ -11,6 +11,7 @@ from pathlib import Path
 from ci.faults.under_test import UnderTest
 from ci.lab import Lab
 from fleet import release
+from fleet.aboard.envelope import NAME
 from fleet.aboard.manifest import parse
 from fleet.artifact import Artifact
 from fleet.ssh import Connection
@@ -19,7 +20,8 @@ from fleet.ssh import Connection
 def main(lab: str, port: str, manifest: str) -> None:
     """Ships it, over the way that begins at this port."""
     path = Path(manifest)
-    artifact = Artifact(parse(path.read_bytes()), path.parent.parent.parent / "blobs")
+    blobs, sealed = path.parent.parent.parent / "blobs", path.with_name(NAME).read_bytes()
+    artifact = Artifact(parse(path.read_bytes()), blobs, sealed)
     connection = Connection(UnderTest(Lab.load(lab)).endpoint(int(port)))
     release.deploy(connection, artifact, lambda step: print(step, flush=True))
 

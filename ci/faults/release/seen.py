@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ci.faults.release.artifacts import KIND, SOCKET, UNITS, Made
+from ci.faults.release.artifacts import AGENT, KIND, SOCKET, Made
 from ci.story.teller import NotSo
 
 PROGRAM = f"""
@@ -46,7 +46,7 @@ def working():
 top, kind = "/opt/turnaround", "{KIND}"
 releases = f"{{top}}/releases/{{kind}}"
 link = f"{{top}}/current/{{kind}}"
-show = ["systemctl", "show", "--property=ActiveState", "--value", *{list(UNITS)!r}]
+show = ["systemctl", "show", "--property=ActiveState", "--value", "turnaround-api@*", "{AGENT}"]
 print(json.dumps({{
     "current": os.path.basename(os.readlink(link)) if os.path.islink(link) else "",
     "served": served(),

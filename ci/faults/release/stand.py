@@ -9,7 +9,7 @@ from pathlib import Path
 
 import require
 from ci.faults.release import held
-from ci.faults.release.artifacts import KIND, PACKAGE, SOCKET, UNITS, Made, make
+from ci.faults.release.artifacts import AGENT, BESIDE, FLEET, KIND, PACKAGE, SOCKET, Made, make
 from ci.faults.release.seen import PROGRAM, Seen
 from ci.faults.under_test import HOST, Said, UnderTest
 from ci.faults.way import Way
@@ -28,10 +28,9 @@ HOME = "/var/lib/turnaround"
 ABOARD = "/opt/turnaround/bin/aboard"
 # The host has our interpreter's program in a place of its own, and every order goes through it.
 HELD = f'#!/bin/sh\nexec /usr/bin/python3 -B -I {held.PLACE} "$@"\n'
-STOP = f"systemctl stop turnaround-aboard-recover.timer {' '.join(UNITS)}"
-START = (
-    f"systemctl start turnaround-aboard-recover.timer; systemctl start --no-block {' '.join(UNITS)}"
-)
+STOP = f"systemctl stop turnaround-aboard-recover.timer '{BESIDE}@*' {AGENT}"
+# What runs beside is started by aboard, as at boot.
+START = f"{ABOARD} recover; systemctl start turnaround-aboard-recover.timer {AGENT}"
 _AGENT = f"""\
 [Unit]
 Description=The second unit of the releases of the fault tables
@@ -70,6 +69,10 @@ class Stand(UnderTest):
         return self.lab.directory / "builds"
 
     @property
+    def _signer(self) -> Path:
+        return self.lab.ops_key.with_name("signing_ed25519")
+
+    @property
     def _hold(self) -> Path:
         """As it is seen from outside: so it can be set while the host has no power."""
         return self.lab.host(HOST).tree.root / str(held.HOLD).lstrip("/")
@@ -77,33 +80,44 @@ class Stand(UnderTest):
     def make(self, behaviour: str = "good") -> Made:
         """Makes the next artifact."""
         self.number += 1
-        return make(self.number, self.builds, behaviour)
+        return make(self.number, self.builds, self._signer, behaviour)
 
     def declared(self) -> require.Catalog:
         """Declares what a release needs of a host, with the roles' own parts where there are some."""
         inventory = self.lab.directory / "faults.yml"
         host = f"{HOST}: {{groups: [bare], address: 127.0.0.1}}"
-        inventory.write_text(f"fleet: faults\ngroups:\n  bare: {{}}\nhosts:\n  {host}\n")
+        signer = self._signer.with_suffix(".pub").read_text().strip()
+        inventory.write_text(
+            f"fleet: {FLEET}\nvars: {{release_signers: ['{signer}']}}\n"
+            f"groups:\n  bare: {{}}\nhosts:\n  {host}\n"
+        )
         with require.declare(templates=TEMPLATES, role="faults") as declared:
             require.apt.packages(["sudo"])
             require.user.user("turnaround", system=True, home=HOME)
-            for folder in (HOME, "/etc/turnaround", "/opt/turnaround", "/opt/turnaround/bin"):
+            for folder in (
+                HOME,
+                "/etc/turnaround",
+                "/etc/turnaround/keys",
+                "/opt/turnaround",
+                "/opt/turnaround/bin",
+            ):
                 require.file.directory(folder)
             require.file.file("/etc/turnaround/app.env", content='TURNAROUND_NODE="EC-TAA"\n')
             require.file.file(
                 "/etc/tmpfiles.d/turnaround.conf",
-                content="d /run/turnaround 0755 turnaround turnaround -\n",
+                content="d /run/turnaround 1775 root turnaround -\n",
             )
-            require.file.directory("/run/turnaround", owner="turnaround")
+            require.file.directory("/run/turnaround", group="turnaround", mode=0o1775)
             aboard.apply(contexts(load(inventory))[HOST])
-            services.unit(
-                UNITS[0].removesuffix(".service"),
+            services.beside(
+                BESIDE,
                 kind=KIND,
                 description="The application of the fault tables",
-                command=f"{PACKAGE} {SOCKET}",
+                command=f"{PACKAGE} {SOCKET.removesuffix('.sock')}-%i.sock",
+                finish_s=5,
             )
-            require.systemd.unit(UNITS[1], content=_AGENT)
-            require.systemd.service(UNITS[1].removesuffix(".service"), running=None)
+            require.systemd.unit(AGENT, content=_AGENT)
+            require.systemd.service(AGENT.removesuffix(".service"), running=None)
         return declared
 
     # What ops do.

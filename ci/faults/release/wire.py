@@ -30,15 +30,17 @@ CHANGED = (
 
 @dataclass(frozen=True)
 class Tampering:
-    """A connection that changes what is sent to `aboard accept`.
+    """A connection that changes what is sent to an order of aboard.
 
     Args:
         link: the connection.
         change: what becomes of the stream.
+        order: accept, or offer, which is sent the manifest.
     """
 
     link: Connection
     change: Callable[[bytes], bytes]
+    order: str = "accept"
 
     @property
     def name(self) -> str:
@@ -49,8 +51,8 @@ class Tampering:
         return self.link.traffic_bytes
 
     def run(self, argv: Sequence[str], stdin: Input = None, **how: Any) -> Completed:
-        if argv[-1] == "accept" and stdin is not None and not isinstance(stdin, bytes):
-            stdin = self.change(b"".join(stdin))
+        if argv[-1] == self.order and stdin is not None:
+            stdin = self.change(stdin if isinstance(stdin, bytes) else b"".join(stdin))
         return self.link.run(argv, stdin, **how)
 
 
@@ -93,7 +95,9 @@ def another_manifest(stand: Stand, chance: Random) -> str:
             raise NotSo("the stream holds no such manifest")
         return content.replace(right, wrong)
 
-    return _refused(stand, new, stand.deploy(new, over=lambda link: Tampering(link, change)))
+    return _refused(
+        stand, new, stand.deploy(new, over=lambda link: Tampering(link, change, "offer"))
+    )
 
 
 def cut(stand: Stand, chance: Random) -> str:

@@ -186,7 +186,7 @@ def test_a_bad_release_is_returned_from_where_nothing_was_current(host: Host) ->
     one, two = build(1), build(2)
     host.accept(one)
     host.world.link("onboard").unlink()
-    host.ill.add(two.version)
+    host.spoilt.add(two.version)
     result = host.accept(two)
     assert (result.result, result.former) == ("returned", one.version)
     assert host.current() == one.version

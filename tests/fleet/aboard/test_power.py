@@ -80,9 +80,9 @@ def other(host: Host) -> None:
 
 
 def bad(host: Host, built: Built = NEW) -> None:
-    host.ill.add(built.version)
+    host.spoilt.add(built.version)
     host.accept(built)
-    host.ill.clear()
+    host.spoilt.clear()
 
 
 def cut(host: Host) -> None:
@@ -137,8 +137,8 @@ RUNS = {
 SYNCS = {
     "disk.sync_folder of disk.make_folder of lock.held": "first",
     "disk.sync_folder of disk.make_folder of store.receive": "first",
-    "disk.sync_folder of disk.make_folder of trial.attempt": "first",
-    "disk.sync_folder of disk.point of trial.attempt": "good",
+    "disk.sync_folder of disk.make_folder of trial._serve": "first",
+    "disk.sync_folder of disk.point of trial._serve": "good",
     "disk.sync_folder of disk.point of trial.go_back": "bad",
     "disk.sync_folder of disk.remove_tree of trial._clean": "cleaning",
     "disk.sync_folder of disk.remove_tree of unpack.release": "other contents",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 import socketserver
 import sys
 import threading
@@ -42,6 +43,12 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
+def ready() -> None:
+    """Says that it listens, as units of ours are expected to."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
+
+
 def die() -> None:
     print("RuntimeError: the flight data recorder is full", file=sys.stderr, flush=True)
     os._exit(1)
@@ -51,4 +58,6 @@ if __name__ == "__main__":
     if BEHAVIOUR == "dies":
         threading.Timer(DIES_AFTER_S, die).start()
     Path(sys.argv[1]).unlink(missing_ok=True)
-    Server(sys.argv[1], Handler).serve_forever()
+    server = Server(sys.argv[1], Handler)
+    ready()
+    server.serve_forever()
