@@ -21,6 +21,7 @@ from hangar_app import work
 from hangar_app.campaign import ALOFT, GROUND, SILENCE
 from hangar_app.wanted import TRIES
 from hangar_app.work import Job, Kind
+from sync.state import Due
 
 BODY_LIMIT = 65_536  # bytes
 INTERVAL_S = 5
@@ -115,7 +116,7 @@ class Refused(Exception):
 class Streams:
     """The questions to the synchronisation's state, handed in so that they can be stood in for."""
 
-    due: Callable[[str, Mapping[str, Any]], list[str]]
+    due: Callable[[str, Mapping[str, Any]], Due]
     acks: Callable[[str], Mapping[str, Any]]
 
 
@@ -144,7 +145,11 @@ def parse(raw: bytes) -> Heartbeat:
 
 
 def wanted(
-    body: Heartbeat, due: Collection[str], waits: bool = False, offered: bool = False
+    body: Heartbeat,
+    due: Collection[str],
+    came: bool,
+    waits: bool = False,
+    offered: bool = False,
 ) -> list[Kind]:
     """What a heartbeat starts: taking in what was pushed, calling an aircraft that is behind, making
     it what it was to become while it was away, shipping what a campaign offers it on the ground.
@@ -153,13 +158,14 @@ def wanted(
 
     Example:
         >>> at = "2026-01-02T03:04:05Z"
-        >>> [kind.name for kind in wanted(Heartbeat(node="EC-TAA", at=at), ["cat"])]
+        >>> [kind.name for kind in wanted(Heartbeat(node="EC-TAA", at=at), ["cat"], False)]
         ['dispatch']
     """
     kinds = []
     left = set(due)
-    if body.pushed:
+    if came:
         kinds.append(work.INGEST)
+    if body.pushed:
         left.discard("up")
     if left and not body.syncing:
         kinds.append(work.DISPATCH)
@@ -195,10 +201,12 @@ def receive(
     session.commit()
     due = streams.due(body.node, body.model_dump(mode="json", by_alias=True))
     acks = streams.acks(body.node)
-    kinds = wanted(body, due, stored.waits, stored.offered)
+    # What was applied and waits for the archive to be acknowledged is still called pushed.
+    came = body.pushed and due.unapplied
+    kinds = wanted(body, due.names, came, stored.waits, stored.offered)
     jobs = work.start(session, kinds, now, body.node) if kinds else []
     session.commit()
-    reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due, "acks": dict(acks)}
+    reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due.names, "acks": dict(acks)}
     return reply, jobs
 
 

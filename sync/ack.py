@@ -1,7 +1,7 @@
 """Acknowledgement: the sender believes it only where its own ledger says the same.
 
 An acknowledged change-set leaves the outbox at once and its recorded keys with it; the sender keeps
-no replay window, because the receiving end keeps the files it applied (`sync.hangar`).
+no replay window, because nothing is acknowledged that the hangar could still lose (`sync.state`).
 """
 
 from __future__ import annotations

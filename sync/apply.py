@@ -98,12 +98,16 @@ def apply_stream(
     outcome = Outcome()
     cursor = _cursor(engine, peer, stream)
     try:
-        folder = _folder(files.inbox(settings, peer) / stream, cursor)
+        folder = _folder(
+            files.inbox(settings, peer) / stream, cursor, _begun(engine, settings, peer, stream)
+        )
     except Refused as refusal:
         outcome.problems.append(f"{peer}/{stream}: {refusal}")
         return outcome
     if folder is None:
         return outcome
+    if cursor.epoch is not None and folder.name != files.epoch8(cursor.epoch):
+        cursor = _Cursor(None, 0, "")
     for seq, path in files.change_sets(folder):
         if seq <= cursor.seq:
             continue
@@ -141,12 +145,29 @@ def _cursor(engine: Engine, peer: str, stream: str) -> _Cursor:
     return _Cursor(None, 0, "") if row is None else _Cursor(row.epoch, row.seq, row.sha256)
 
 
-def _folder(base: Path, cursor: _Cursor) -> Path | None:
-    """Return the folder of the epoch that is being followed, None when nothing came yet."""
+def _begun(engine: Engine, settings: Settings, peer: str, stream: str) -> set[str] | None:
+    """Return the epochs that were followed so far, where a new one may begin; None where it may not.
+
+    The hangar is its fleet's only source, so an aircraft follows it into whatever history it is in.
+    """
+    if settings.role == "hangar":
+        return None
+    with engine.connect() as connection:
+        epochs = connection.scalars(
+            text("select distinct epoch from sync.applied where peer = :peer and stream = :stream"),
+            {"peer": peer, "stream": stream},
+        )
+        return {files.epoch8(epoch) for epoch in epochs}
+
+
+def _folder(base: Path, cursor: _Cursor, begun: set[str] | None) -> Path | None:
+    """Return the folder of the epoch to follow, None when nothing came yet."""
     found = [path.name for path in files.epoch_folders(base) if any(files.change_sets(path))]
     if cursor.epoch is not None:
         expected = files.epoch8(cursor.epoch)
-        others = [name for name in found if name != expected]
+        others = [name for name in found if name != expected and name not in (begun or ())]
+        if len(others) == 1 and begun is not None:
+            return base / others[0]
         if others:
             raise Refused(
                 f"expected epoch {expected}, found {', '.join(others)}: the other end began a new "
@@ -183,13 +204,14 @@ def _apply_file(
         at("checked")
         try:
             with engine.begin() as connection:
-                if not _lock(connection, peer, stream, header, epoch):
+                anew = _lock(connection, role, peer, stream, header, epoch)
+                if anew is None:
                     return None
                 at("locked")
                 connection.execute(text("set local sync.applying = 'on'"))
                 connection.execute(text("set constraints all deferred"))
                 parts = changeset.read(file, path.name)
-                load.load(connection, header, parts, models, folds)
+                load.load(connection, header, parts, models, folds, whole=anew)
                 at("loaded")
                 rows = sum(table.upserts + table.deletes for table in header.tables)
                 milliseconds = int((time.monotonic() - began) * 1000)
@@ -228,9 +250,17 @@ def _epoch(path: Path, header: changeset.Header) -> UUID:
 
 
 def _lock(
-    connection: Connection, peer: str, stream: str, header: changeset.Header, epoch: UUID
-) -> bool:
-    """Lock the cursor and say whether this change-set is the next one; False when it was applied."""
+    connection: Connection,
+    role: str,
+    peer: str,
+    stream: str,
+    header: changeset.Header,
+    epoch: UUID,
+) -> bool | None:
+    """Lock the cursor for the next change-set; None when this one was applied.
+
+    True for the first of a new history, which holds all rows that there are in it.
+    """
     key = {"peer": peer, "stream": stream}
     connection.execute(
         text(
@@ -245,19 +275,21 @@ def _lock(
         ),
         key,
     ).one()
-    if header.seq <= cursor.seq:
-        return False
-    if cursor.epoch is not None and cursor.epoch != epoch:
+    anew = cursor.epoch is not None and cursor.epoch != epoch
+    if anew and (role == "hangar" or header.seq != 1):
         raise Refused(f"expected epoch {cursor.epoch}, found {epoch}: it needs a snapshot")
-    if header.first_seq > cursor.seq + 1:
-        raise Refused(f"waits for change-set {cursor.seq + 1}")
-    prev = cursor.sha256 or changeset.GENESIS
+    seq, prev = (0, "") if anew else (cursor.seq, cursor.sha256)
+    if header.seq <= seq:
+        return None
+    if header.first_seq > seq + 1:
+        raise Refused(f"waits for change-set {seq + 1}")
+    prev = prev or changeset.GENESIS
     if header.prev_sha256 != prev:
         raise Refused(
             f"expected a successor of {prev}, found one of {header.prev_sha256}: the two ends "
             "disagree about what came before. It needs a new epoch and a snapshot"
         )
-    return True
+    return anew
 
 
 def _record(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from common.schema import Base, Direction, Sync, travelling
 
-__all__ = ["RECEIVES", "SENDS", "install", "spec"]
+__all__ = ["RECEIVES", "SENDS", "install", "record_all", "spec"]
 
 SENDS: dict[str, Direction] = {"aircraft": "up", "hangar": "down"}
 RECEIVES: dict[str, Direction] = {"aircraft": "down", "hangar": "up"}
@@ -155,7 +155,7 @@ def install(connection: Connection, role: str) -> list[str]:
         if _apply(connection, model, _capture(model), had, unwanted=_GUARD):
             changed.append(model.__tablename__)
             if "sync_capture_insert" not in had:
-                _record_all(connection, model)
+                record_all(connection, model)
     for model in travelling(RECEIVES[role]):
         had = _triggers(connection, model)
         if _apply(connection, model, _guard(model), had, unwanted=_CAPTURE):
@@ -187,7 +187,8 @@ def _apply(
     return bool(statements)
 
 
-def _record_all(connection: Connection, model: type[Base]) -> None:
+def record_all(connection: Connection, model: type[Base]) -> None:
+    """Record every row of a model that this host sends as changed; the caller commits."""
     connection.execute(
         text(
             f"insert into sync.dirty (stream, tbl, pk) "  # noqa: S608  # our own table names

@@ -1,7 +1,7 @@
 """The hangar's side of a synchronisation: apply what aircraft pushed, settle users, offer the rest.
 
-Applied change-sets stay in the inbox for `REPLAY`: rsync then finds them there and sends nothing
-twice, and a hangar restored from a backup can go back to them.
+Applied change-sets stay in the inbox for `REPLAY`: until they are acknowledged rsync finds them there
+and sends nothing twice.
 """
 
 from __future__ import annotations

@@ -58,11 +58,14 @@ def load(
     parts: Iterator[Any],
     known: Mapping[str, type[Base]],
     folds: Mapping[str, Fold],
+    *,
+    whole: bool = False,
 ) -> None:
     """Write the rows and deletes of `parts`, whose header must still be `header`.
 
     Arguments: `known` is what `models` returned; `folds` are called with the name of the temporary
-    table of rows that came. Raises `BadChangeSet`, or `DBAPIError` when the database refuses a row.
+    table of rows that came; with `whole` the rows that did not come are gone. Raises `BadChangeSet`,
+    or `DBAPIError` when the database refuses a row.
     """
     if next(parts) != header:
         raise changeset.BadChangeSet(header.stream, "header", "the one just checked", "another")
@@ -79,6 +82,10 @@ def load(
                 folds[table.table](connection, incoming)
     for block in parts:
         _delete(connection, block)
+    if whole:
+        # Children first.
+        for table in reversed(header.tables):
+            _keep_only_what_came(connection, table)
 
 
 def _stage(connection: Connection, table: changeset.Table, columns: list[changeset.Block]) -> str:
@@ -146,4 +153,12 @@ def _delete(connection: Connection, block: changeset.Block) -> None:
     _copy_in(connection, f"gone_{name} (id)", block.data, block.table.deletes)
     connection.execute(
         text(f"delete from {name} t using gone_{name} g where t.id = g.id")  # noqa: S608
+    )
+
+
+def _keep_only_what_came(connection: Connection, table: changeset.Table) -> None:
+    name = table.table
+    others = f"where not exists (select from incoming_{name} i where i.id = t.id)"
+    connection.execute(
+        text(f"delete from {name} t {others if table.upserts else ''}")  # noqa: S608
     )

@@ -101,6 +101,9 @@ def offer(engine: Engine, settings: Settings, aircraft: str) -> None:
             }
             _link_all(wanted.items(), target)
             _remove_others(target, set(wanted))
+            for former in files.epoch_folders(target.parent):
+                if former != target:
+                    _remove_others(former, set())
         try:
             manifest = load((settings.content_dir / "manifest.json").read_bytes())
         except FileNotFoundError:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Row, text
 
@@ -28,7 +28,7 @@ from common.health import schema_version
 from common.schema import Base, travelling
 from common.settings import Settings
 from sync import changeset, export, files
-from sync.capture import SENDS, spec
+from sync.capture import SENDS, record_all, spec
 
 __all__ = ["Sealed", "own_streams", "seal", "seal_all"]
 
@@ -89,7 +89,8 @@ def seal(
 ) -> list[Sealed]:
     """Finish what a crash left, then seal the stream's unclaimed changes; returns the new batches.
 
-    A batch has at most `rows` keys.
+    A batch has at most `rows` keys, but for the hangar's first, which is all there is: an aircraft
+    that followed a former history goes over to this one in one step.
 
     Arguments: `at` is told each step (`claimed`, `written`, `committed`, `renamed`, `published`);
     tests kill there.
@@ -99,6 +100,8 @@ def seal(
     """
     made: list[Sealed] = []
     with _alone(engine, stream):
+        if settings.role == "hangar":
+            _follow_database(engine, stream)
         # Behind the same lock: no batch may follow one whose end is not known yet.
         _recover(engine, settings, stream)
         while True:
@@ -110,6 +113,41 @@ def seal(
             if batch is None:
                 return made
             made.append(batch)
+
+
+def _follow_database(engine: Engine, stream: str) -> None:
+    """Begin a new history when the database did: it was restored, and what it sent since is unknown.
+
+    All rows are recorded as changed, and the first batch of the new history holds every one of them.
+    """
+    with engine.begin() as connection:
+        timeline = connection.scalar(
+            text("select left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)")
+        )
+        known = connection.scalar(
+            text("select timeline from sync.epoch where stream = :stream"), {"stream": stream}
+        )
+        if known == timeline:
+            return
+        connection.execute(
+            text(
+                "update sync.epoch set timeline = :timeline, epoch = :epoch, created_at = now() "
+                "where stream = :stream"
+                if known
+                else "update sync.epoch set timeline = :timeline where stream = :stream"
+            ),
+            {"stream": stream, "timeline": timeline, "epoch": uuid4()},
+        )
+        if known:
+            connection.execute(
+                text("delete from sync.dirty where stream = :stream"), {"stream": stream}
+            )
+            for model in _models("hangar", stream):
+                record_all(connection, model)
+
+
+def _models(role: str, stream: str) -> list[type[Base]]:
+    return [model for model in travelling(SENDS[role]) if spec(model).stream == stream]
 
 
 def _recover(engine: Engine, settings: Settings, stream: str) -> None:
@@ -162,15 +200,16 @@ def _seal_one(
     at: Callable[[str], None],
 ) -> Sealed | None:
     version = schema_version(engine)
-    models = [model for model in travelling(SENDS[settings.role]) if spec(model).stream == stream]
+    models = _models(settings.role, stream)
     snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with snapshot as connection, connection.begin():
         epoch, seq, prev = _next(connection, stream)
-        if not _claim(connection, stream, seq, models, rows):
+        whole = settings.role == "hangar" and seq == 1
+        if not _claim(connection, stream, seq, models, None if whole else rows):
             return None
         at("claimed")
         exports = [export.rows(connection, model) for model in models]
-        if rows > 1 and sum(one.size for one in exports) > RAW_BYTES:
+        if not whole and rows > 1 and sum(one.size for one in exports) > RAW_BYTES:
             raise _TooLarge
         header = changeset.Header(
             stream=stream,
@@ -238,7 +277,7 @@ def _next(connection: Connection, stream: str) -> tuple[UUID, int, str]:
 
 
 def _claim(
-    connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int
+    connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int | None
 ) -> bool:
     connection.execute(
         text("create temp table claimed (tbl text, pk uuid, primary key (tbl, pk)) on commit drop")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict
 
 from sqlalchemy import Engine, text
@@ -13,7 +15,16 @@ from sync.apply import received_streams
 from sync.manifest import BadManifest, load
 from sync.seal import own_streams
 
-__all__ = ["Head", "acks", "due", "heads", "local_state"]
+__all__ = ["Due", "Head", "acks", "due", "heads", "local_state"]
+
+
+@dataclass(frozen=True)
+class Due:
+    """What an aircraft should synchronise, of `up`, `cat`, `usr`, `content` in that order, and whether
+    it has sealed anything that was not applied here."""
+
+    names: list[str]
+    unapplied: bool
 
 
 class Head(TypedDict):
@@ -25,12 +36,29 @@ class Head(TypedDict):
 
 
 def acks(engine: Engine, aircraft: str) -> dict[str, Head]:
-    """Return how far the aircraft's streams were applied here, which is what it may forget.
+    """Return what the aircraft may forget of its streams: what was applied, and cannot be lost again.
+
+    Where the database is archived to another place, that is what lies there: a hangar that is
+    restored gets the rest from the aircraft, as if it had never come.
 
     >>> acks(engine, "EC-TAA")  # doctest: +SKIP
     {'use': {'epoch': '1f0a93c2-…', 'seq': 12, 'sha256': '…'}}
     """
-    return _cursors(engine, aircraft)
+    with engine.begin() as connection:
+        # Whatever is seen here was committed before the place that is noted for it now.
+        rows = connection.execute(
+            text(
+                "with marked as (update sync.applied set wal = pg_current_wal_insert_lsn() - '0/0' "
+                "where peer = :peer and wal is null returning 1) "
+                "select distinct on (a.stream) a.stream, a.epoch, a.seq, a.sha256 "
+                "from sync.applied a join sync.cursor c using (peer, stream, epoch) "
+                "where a.peer = :peer "
+                "and coalesce(a.wal, 9223372036854775807) <= sync.archived() "
+                "order by a.stream, a.seq desc"
+            ),
+            {"peer": aircraft},
+        ).all()
+    return {row.stream: Head(epoch=str(row.epoch), seq=row.seq, sha256=row.sha256) for row in rows}
 
 
 def heads(engine: Engine) -> dict[str, Head]:
@@ -102,16 +130,17 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
     }
 
 
-def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, Any]) -> list[str]:
-    """Return what the aircraft should synchronise: of `up`, `cat`, `usr`, `content`, in that order.
+def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, Any]) -> Due:
+    """Return what the aircraft should synchronise.
 
     Arguments: `body` is the aircraft's heartbeat as it came; what is malformed in it is due.
 
     >>> due(engine, settings, "EC-TAA", {"down": {"cat": {"seq": 3}}})  # doctest: +SKIP
-    ['cat', 'usr', 'content']
+    Due(names=['cat', 'usr', 'content'], unapplied=False)
     """
     wanted = []
-    if _up_due(engine, settings, node_name(aircraft), body):
+    came = _cursors(engine, node_name(aircraft))
+    if _up_due(came, files.inbox(settings, node_name(aircraft)), body):
         wanted.append("up")
     down = _mapping(body.get("down"))
     for stream, head in heads(engine).items():
@@ -122,7 +151,11 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     there = _mapping(body.get("content"))
     if offered and (there.get("version") != offered or there.get("missing_files")):
         wanted.append("content")
-    return wanted
+    unapplied = any(
+        _applied(came.get(stream), _mapping(there)) != _mapping(there).get("sealed", 0)
+        for stream, there in _mapping(body.get("up")).items()
+    )
+    return Due(wanted, unapplied)
 
 
 def _published_version(settings: Settings) -> str:
@@ -132,17 +165,14 @@ def _published_version(settings: Settings) -> str:
         return ""
 
 
-def _up_due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, Any]) -> bool:
+def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> bool:
     up, pushed = _mapping(body.get("up")), body.get("pushed") is True
-    came = acks(engine, aircraft)
-    inbox = files.inbox(settings, aircraft)
     for stream in own_streams("aircraft"):
         there = _mapping(up.get(stream))
         sealed, unsealed = there.get("sealed", 0), there.get("unsealed_rows", 0)
         if not isinstance(sealed, int) or not isinstance(unsealed, int) or unsealed > 0:
             return bool(there)
-        ack = came.get(stream)
-        applied = ack["seq"] if ack and ack["epoch"] == there.get("epoch") else 0
+        applied = _applied(came.get(stream), there)
         # What was pushed and lies in the inbox is ours to apply, not theirs to send again.
         epoch8 = str(there.get("epoch", ""))[:8]
         folder = inbox / stream / epoch8
@@ -151,6 +181,11 @@ def _up_due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str
         if wanted and not (pushed and all(seq in here for seq in wanted)):
             return True
     return False
+
+
+def _applied(came: Head | None, there: Mapping[str, Any]) -> int:
+    """Return the number of the last applied change-set of the history that the aircraft is in."""
+    return came["seq"] if came and came["epoch"] == there.get("epoch") else 0
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -163,7 +163,7 @@ do $$
 declare one record;
 begin
     for one in select p.oid::regprocedure as name from pg_proc p
-        where p.pronamespace = 'sync'::regnamespace
+        where p.pronamespace = 'sync'::regnamespace and p.prorettype = 'trigger'::regtype
     loop
         execute format('drop function %s cascade', one.name);
     end loop;

@@ -16,7 +16,10 @@ SCHEMA = "sync"
 
 
 class Epoch(Base):
-    """The history that a stream sent from here belongs to; a new one says: forget what you knew."""
+    """The history that a stream sent from here belongs to; a new one says: forget what you knew.
+
+    `timeline` is PostgreSQL's when it began: it is another one after a restore, and only then.
+    """
 
     __tablename__ = "epoch"
     __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
@@ -24,6 +27,7 @@ class Epoch(Base):
     stream: Mapped[str] = mapped_column(primary_key=True)
     epoch: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    timeline: Mapped[str | None]
 
 
 class Dirty(Base):
@@ -82,10 +86,16 @@ class Cursor(Base):
 
 
 class Applied(Base):
-    """A change-set that was applied here, written in the transaction that wrote its rows."""
+    """A change-set that was applied here, written in the transaction that wrote its rows.
+
+    `wal` is a place in the WAL after that transaction, in bytes, and is noted after it.
+    """
 
     __tablename__ = "applied"
-    __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
+    __table_args__ = (
+        Index("ix_applied_unmarked", "peer", postgresql_where=text("wal is null")),
+        {"schema": SCHEMA},
+    )
 
     peer: Mapped[str] = mapped_column(primary_key=True)
     stream: Mapped[str] = mapped_column(primary_key=True)
@@ -95,3 +105,4 @@ class Applied(Base):
     rows: Mapped[int]
     applied_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ms: Mapped[int]
+    wal: Mapped[int | None]

@@ -40,4 +40,4 @@ def test_migrations_are_found_from_any_folder(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == "0003"
+    assert found.stdout.strip() == "0004"

@@ -101,7 +101,11 @@ class TestParsing:
     )
     def test_starts_what_is_due(self, changed: dict, due: list[str], kinds: list[str]) -> None:
         body = heartbeat.Heartbeat.model_validate(BODY | changed)
-        assert [kind.name for kind in wanted(body, due)] == kinds
+        assert [kind.name for kind in wanted(body, due, body.pushed)] == kinds
+
+    def test_does_not_take_in_again_what_only_waits_for_the_archive(self) -> None:
+        body = heartbeat.Heartbeat.model_validate(BODY | {"pushed": True})
+        assert wanted(body, [], False) == []
 
 
 @pytest.fixture
@@ -115,6 +119,8 @@ def fleet(session: Session) -> None:
 
 def beat(app: Flask, source: str | None = TOWER, **changed: Any):
     headers = {} if source is None else {"X-Real-IP": source}
+    if changed.get("pushed"):
+        changed = {"up": {"use": {"epoch": "e", "sealed": 1, "unsealed_rows": 0}}, **changed}
     return app.test_client().post("/tower/v1/heartbeat", json=BODY | changed, headers=headers)
 
 
@@ -219,7 +225,7 @@ class TestDispatching:
     def behind(self, monkeypatch: pytest.MonkeyPatch, app: Flask, fleet: None) -> None:
         from sync import state
 
-        monkeypatch.setattr(state, "due", lambda *_: ["cat", "content"])
+        monkeypatch.setattr(state, "due", lambda *_: state.Due(["cat", "content"], False))
         monkeypatch.setattr(state, "acks", lambda *_: {})
 
     def test_an_aircraft_that_is_behind_is_called_once(self, app, queue) -> None:

@@ -73,6 +73,8 @@ def test_a_row_changed_many_times_travels_once_as_it_is_now(hangar: End) -> None
 
 
 def test_a_large_change_is_cut_into_batches_with_parents_first(hangar: End) -> None:
+    run(hangar, "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')")
+    seal.seal(hangar.engine, hangar.settings, "cat")
     run(
         hangar,
         "insert into item (id, kind, title) "
@@ -85,7 +87,7 @@ def test_a_large_change_is_cut_into_batches_with_parents_first(hangar: End) -> N
         [(table.table, table.upserts) for table in header.tables if table.upserts]
         for header in sealed_files(hangar)
     ]
-    assert counts == [[("item", 4)], [("item", 1), ("asset", 3)], [("asset", 2)]]
+    assert counts[1:] == [[("item", 4)], [("item", 1), ("asset", 3)], [("asset", 2)]]
 
 
 def test_rows_too_large_for_one_batch_go_in_several(
