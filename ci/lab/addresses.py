@@ -112,6 +112,17 @@ class Plan:
         )
         return HostPlan("hangar", 0, (cell,), tower=f"10.{self.k}.64.1")
 
+    @property
+    def vault(self) -> HostPlan:
+        """The other place, where the hangar's backups go: a host that nobody but it has any use for."""
+        cell = Port(
+            inside="cell0",
+            outside=f"{self.lab}-v0",
+            bridge=f"{self.lab}-cell",
+            address=f"10.{self.k}.2.3/24",
+        )
+        return HostPlan("vault", 0, (cell,), tower="")
+
     def aircraft(self, number: int) -> HostPlan:
         """Returns the plan of aircraft 1, 2, …"""
         last = 10 + number
@@ -211,7 +222,7 @@ def check_name(name: str) -> str:
 
 def owned_interface(lab: str) -> re.Pattern[str]:
     """Returns the pattern of every interface that a lab of this name makes on the machine."""
-    return re.compile(rf"{re.escape(lab)}-(ramp|cell|cab\d{{1,2}}|[rcbpq]\d{{1,2}})")
+    return re.compile(rf"{re.escape(lab)}-(ramp|cell|cab\d{{1,2}}|[rcbpqv]\d{{1,2}})")
 
 
 def owned_namespace(lab: str) -> re.Pattern[str]:

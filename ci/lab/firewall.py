@@ -27,15 +27,18 @@ def rules(plan: Plan, aircraft: int) -> str:
     tag = _comment(plan.lab)
     out = f"{plan.lab}-+"
     hangar = plan.hangar.port("cell0").ip
-    open_bridges = [bridge for bridge in plan.bridges(aircraft) if bridge != f"{plan.lab}-cell"]
+    vault = plan.vault.port("cell0").ip
+    cell = f"{plan.lab}-cell"
+    open_bridges = [bridge for bridge in plan.bridges(aircraft) if bridge != cell]
     return "\n".join(
         [
             "*filter",
             f"-I FORWARD 1 -o {out} {tag} -j DROP",
             *(f"-I FORWARD 1 -i {name} -o {name} {tag} -j ACCEPT" for name in open_bridges),
+            f"-I FORWARD 1 -i {cell} -o {cell} -s {hangar} -d {vault} {tag} -j ACCEPT",
             f"-I FORWARD 1 -o {out} -m conntrack --ctstate ESTABLISHED,RELATED {tag} -j ACCEPT",
             f"-A FORWARD -i {plan.lab}-ramp {tag} -j ACCEPT",
-            f"-A FORWARD -i {plan.lab}-cell -s {hangar} {tag} -j ACCEPT",
+            f"-A FORWARD -i {cell} -s {hangar} {tag} -j ACCEPT",
             f"-A FORWARD -i {out} {tag} -j DROP",
             "COMMIT",
             "*nat",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from ci.lab.addresses import HostPlan, Plan
@@ -19,7 +21,7 @@ vars:
   upgrade_daily: false # nothing takes apt's lock behind a test's back
   release_signers: ["{signer}"]
 groups:
-  hangar: {{roles: [base, aboard, tower, hangar]}}
+  hangar: {{roles: [base, aboard, tower, hangar{backup}]}}
   aircraft:
     roles: [base, aboard, tower, aircraft, modem]
     vars: {{via: hangar, converge_by_hangar: true, site_name: {portal}}}
@@ -28,7 +30,7 @@ hosts:
     groups: [hangar]
     address: {hangar}
     tower: {hangar_tower}
-    vars: {{public_address: {hangar}}}
+    vars: {{public_address: {hangar}{variables}}}
 """
 
 _AIRCRAFT = """\
@@ -41,8 +43,13 @@ _AIRCRAFT = """\
 """
 
 
-def text(plan: Plan, aircraft: int, signer: str) -> str:
-    """Returns the inventory of the lab with that many aircraft, and the key that signs its releases. Pure."""
+def text(plan: Plan, aircraft: int, signer: str, backup: Mapping[str, object]) -> str:
+    """Returns the inventory of the lab with that many aircraft. Pure.
+
+    Args:
+        signer: the public key that signs its releases.
+        backup: the hangar's variables for its backup; empty where it has none.
+    """
     hangar = plan.hangar
     head = _HEAD.format(
         lab=plan.lab,
@@ -51,6 +58,8 @@ def text(plan: Plan, aircraft: int, signer: str) -> str:
         hangar_tower=hangar.tower,
         signer=signer.strip(),
         portal=PORTAL,
+        backup=", backup" if backup else "",
+        variables="".join(f", {name}: {json.dumps(value)}" for name, value in backup.items()),
     )
     return head + "".join(_entry(plan, host) for host in plan.hosts(aircraft)[1:])
 
@@ -66,8 +75,10 @@ def _entry(plan: Plan, host: HostPlan) -> str:
     )
 
 
-def write(path: Path, plan: Plan, aircraft: int, signer: str) -> None:
+def write(
+    path: Path, plan: Plan, aircraft: int, signer: str, backup: Mapping[str, object]
+) -> None:
     """Writes the inventory whole, so that nobody reads half of it."""
     unfinished = path.with_suffix(".new")
-    unfinished.write_text(text(plan, aircraft, signer))
+    unfinished.write_text(text(plan, aircraft, signer, backup))
     unfinished.rename(path)

@@ -19,6 +19,7 @@ from ci.lab.link import LinkSettings
 from ci.lab.registry import Registry
 from ci.lab.start import TOP, Starter, hosts_of, is_enrolled
 from ci.lab.state import State
+from ci.lab.vault import Vault
 from fleet.errors import did_you_mean
 from fleet.packages import tell
 
@@ -181,14 +182,18 @@ class Lab:
             elif each.running:
                 each.cut_power()
 
+    def vault(self) -> Vault:
+        """Boots the other place, where the hangar's backups go; the inventory says so from then on."""
+        machine.check_root()
+        with self._changing():
+            return self._starter.raise_vault(self._state())
+
     def replace(self, name: str) -> None:
-        """Puts a new box in a host's place: bare, with another host key; the old one's files are gone."""
+        """Destroys a host with all its files, and boots a bare one with another host key in its place."""
         each = self.host(name)
         machine.check_root()
         with self._changing():
-            if each.running:
-                each.cut_power()
-            self._starter.renew(each, self._state())
+            self._starter.replace(each, self._state())
 
     def ramp(self, name: str, up: bool) -> None:
         """Plugs the ramp's cable into an aircraft, or pulls it; it stays so when the power goes."""

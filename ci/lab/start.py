@@ -23,6 +23,7 @@ from ci.lab import (
     ssh,
     state,
     tree,
+    vault,
 )
 from ci.lab.addresses import PHONES, WIREGUARD_PORT, Plan
 from ci.lab.errors import LabFault
@@ -31,6 +32,7 @@ from ci.lab.link import LinkSettings
 from ci.lab.registry import Registry
 from ci.lab.state import State
 from ci.lab.tree import Tree
+from ci.lab.vault import Vault
 
 TOP = Path(__file__).resolve().parents[2]
 HOST_BYTES = 1 << 29
@@ -82,7 +84,7 @@ class Starter:
         network.raise_bridges(plan.bridges(kept.aircraft))
         firewall.open_for(plan, kept.aircraft)
         self._start_daemon(hosts)
-        ops_public, signer = self._keys()
+        ops_public, _ = self._keys()
 
         def make(each: Host) -> None:
             each.tree.mount(Path(kept.base))
@@ -95,9 +97,45 @@ class Starter:
         with ThreadPoolExecutor(max_workers=4) as pool:
             # list() so that the first fault is raised here.
             list(pool.map(make, hosts))
-        inventory.write(self.directory / "inventory.yml", plan, kept.aircraft, signer)
-        certificates.give(self.directory / "inventory.yml")
+        if self.vault(kept).made:
+            self.raise_vault(kept)
+        self.write_inventory(kept)
         return hosts
+
+    def vault(self, kept: State) -> Vault:
+        """Returns the other place for backups, whether it was made or not."""
+        return vault.of(self.name, self.directory, Plan(self.name, kept.slot))
+
+    def raise_vault(self, kept: State) -> Vault:
+        """Boots the other place, and tells the inventory of it."""
+        other = self.vault(kept)
+        vault.make(other, Path(kept.base), self._keys()[0])
+        if other.host.running:
+            other.host.plug()
+        else:
+            other.host.boot()
+        other.host.wait()
+        self.write_inventory(kept)
+        vault.hand_over(other, self.directory / "inventory.yml")
+        return other
+
+    def replace(self, each: Host, kept: State) -> None:
+        """Puts a bare host in the place of one that is destroyed, with all that was on it."""
+        if each.running:
+            each.cut_power()
+        tree.unmount_below(each.tree.directory)
+        shutil.rmtree(each.tree.directory)
+        each.tree.mount(Path(kept.base))
+        each.tree.make(each.plan, self._keys()[0])
+        self.boot(each, kept)
+
+    def write_inventory(self, kept: State) -> None:
+        """Writes the lab's inventory as it is now."""
+        other, plan = self.vault(kept), Plan(self.name, kept.slot)
+        backup = other.variables() if other.made else {}
+        path = self.directory / "inventory.yml"
+        inventory.write(path, plan, kept.aircraft, self._keys()[1], backup)
+        certificates.give(path)
 
     def boot(self, each: Host, kept: State) -> None:
         """Boots a host that is off, and sees that a running one has its cables."""
@@ -111,14 +149,6 @@ class Starter:
         # Roles may shut the ramp's door; after first contact only the host itself says that it is up.
         bare = not is_enrolled(self.directory, each.name)
         each.wait(knock=not each.plan.is_aircraft or (ramp and bare))
-
-    def renew(self, each: Host, kept: State) -> None:
-        """Boots a host that is off from nothing but the base tree."""
-        tree.unmount_below(each.tree.directory)
-        shutil.rmtree(each.tree.directory)
-        each.tree.mount(Path(kept.base))
-        each.tree.make(each.plan, self._keys()[0])
-        self.boot(each, kept)
 
     def _keys(self) -> tuple[str, str]:
         """The public halves of the keys of ops: what opens hosts, and what signs releases."""

@@ -62,7 +62,8 @@ def test_every_name_that_a_lab_makes_is_found_again_by_its_patterns():
     plan = Plan(LONGEST, 0)
     clients = phones(plan)
     names = [*plan.bridges(MAX_AIRCRAFT), *(client.outside for client in clients)]
-    names += [port.outside for host in plan.hosts(MAX_AIRCRAFT) for port in host.ports]
+    hosts = [plan.vault, *plan.hosts(MAX_AIRCRAFT)]
+    names += [port.outside for host in hosts for port in host.ports]
     assert all(owned_interface(LONGEST).fullmatch(name) for name in names)
     assert all(owned_namespace(LONGEST).fullmatch(client.namespace) for client in clients)
 

@@ -75,7 +75,7 @@ def test_a_folder_without_a_lab_has_no_state(tmp_path: Path):
 
 def test_the_fleets_commands_can_read_the_inventory(tmp_path: Path):
     path = tmp_path / "inventory.yml"
-    inventory.write(path, PLAN, 2, "ssh-ed25519 AAAA releases of the lab\n")
+    inventory.write(path, PLAN, 2, "ssh-ed25519 AAAA releases of the lab\n", {})
     hosts = {host.name: host for host in load(path).hosts.values()}
     assert list(hosts) == ["hangar", "EC-TAA", "EC-TAB"]
     second = hosts["EC-TAB"]
@@ -84,6 +84,17 @@ def test_the_fleets_commands_can_read_the_inventory(tmp_path: Path):
     assert second.vars["tower_endpoint"] == "10.100.2.1:51812"
     assert second.vars["release_signers"] == ["ssh-ed25519 AAAA releases of the lab"]
     assert hosts["hangar"].vars["public_address"] == hosts["hangar"].address == "10.100.2.2"
+
+
+def test_a_hangar_that_has_another_place_says_so_in_the_inventory(tmp_path: Path):
+    path = tmp_path / "inventory.yml"
+    inventory.write(path, PLAN, 1, {"backup_to": "a@10.0.0.1:22:/b", "backup_host_keys": ["x y"]})
+    hangar = load(path).hosts["hangar"]
+    assert hangar.roles[-1] == "backup"
+    assert (hangar.vars["backup_to"], hangar.vars["backup_host_keys"]) == (
+        "a@10.0.0.1:22:/b",
+        ["x y"],
+    )
 
 
 def door(number: int, *, enrolled: bool, ramp: bool) -> ssh.Door:

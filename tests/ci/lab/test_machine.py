@@ -151,10 +151,12 @@ def test_every_rule_names_its_lab():
     assert all("--comment turnaround-lab-lab " in rule for rule in rules)
 
 
-def test_no_rule_lets_anything_into_the_cellular_bridge():
+def test_only_the_hangar_gets_anything_into_the_cellular_bridge_and_that_to_the_vault():
     lines = firewall.rules(Plan("lab", 0), 2).splitlines()
     into = [line for line in lines if "-o lab-cell" in line and "ACCEPT" in line]
-    assert into == []
+    assert [line.split(" -m ")[0] for line in into] == [
+        "-I FORWARD 1 -i lab-cell -o lab-cell -s 10.100.2.2 -d 10.100.2.3"
+    ]
 
 
 @pytest.mark.parametrize(("before", "after"), [("128", "4096"), ("8192", "8192")])
