@@ -49,16 +49,26 @@ def sync(
 
 @task(help={"inventory": _INVENTORY, "json": "one JSON object per aircraft on standard output"})
 def status(c: Context, inventory: str = "", json: bool = False) -> None:
-    """Show what the hangar knows of each aircraft; calls none of them."""
+    """Show what the hangar knows of each aircraft, calling none, and how old its backup is."""
     import json as encoder
 
+    from rich.console import Console
+
     from fleet.session import session
-    from fleet.status import ask, hangar_of, table
+    from fleet.status import backup_line, hangar_of, table, told
 
     with session(inventory, "all") as fleet:
-        rows = ask(fleet.connections.to(hangar_of(fleet.inventory)))
-    lines = [encoder.dumps(row, ensure_ascii=False) for row in rows] if json else table(rows)
-    print("\n".join(lines))
+        hangar = hangar_of(fleet.inventory)
+        rows, backup = told(fleet.connections.to(hangar))
+    if json:
+        if backup:
+            rows.append({"host": hangar.name, "name": hangar.name, "backup": backup})
+        print("\n".join(encoder.dumps(row, ensure_ascii=False) for row in rows))
+        return
+    print("\n".join(table(rows)))
+    if backup:
+        line, good = backup_line(hangar.name, backup)
+        Console(highlight=False).print(line, style="" if good else "red", soft_wrap=True)
 
 
 @task(

@@ -13,6 +13,12 @@ from fleet.summary import one_line
 
 COMMAND = ["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/fleet-status"]
 STATUS_S = 60.0
+# It is made each night, each ten minutes, each minute; and each of them may fail a few times.
+BACKUP_LIMITS = (
+    ("database_s", "database", 30 * 3600),
+    ("files_s", "files", 3600),
+    ("wal_s", "WAL:", 600),
+)
 HEADINGS = ("aircraft", "standing", "heard", "phase", "release", "behind", "work")
 
 
@@ -34,10 +40,19 @@ def ask(connection: Connection) -> list[dict[str, Any]]:
     Raises:
         FleetError: the hangar does not know, with its own words; off-line is `Offline`.
     """
+    return told(connection)[0]
+
+
+def told(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Returns one mapping per aircraft, and how old the hangar's backup is, None when it has none.
+
+    Raises:
+        FleetError: the hangar does not know, with its own words; off-line is `Offline`.
+    """
     done = connection.run(COMMAND, timeout_s=STATUS_S).check(connection.name, "fleet-status")
     try:
-        rows = json.loads(done.stdout)["aircraft"]
-        return [{"host": row["name"], **row} for row in rows]
+        said = json.loads(done.stdout)
+        return [{"host": row["name"], **row} for row in said["aircraft"]], said.get("backup")
     except (ValueError, KeyError, TypeError) as error:
         raise FleetError(
             f"{connection.name}: expected fleet-status to say how the fleet is, found "
@@ -111,6 +126,22 @@ def _ending(row: Mapping[str, Any]) -> list[str]:
         + (f"ends in {days} days" if days >= 0 else "has ended")
         for name, days in (row.get("ending") or {}).items()
     ]
+
+
+def backup_line(name: str, backup: Mapping[str, Any]) -> tuple[str, bool]:
+    """Returns the hangar's backup in a line, and whether it is as young as it should be.
+
+    >>> backup_line("hangar", {"database_s": 7200, "files_s": 60, "wal_s": 0})
+    ('hangar: backup of database 2 h ago, files 1 min ago, WAL: all', True)
+    """
+    parts, good = [], True
+    for key, what, most_s in BACKUP_LIMITS:
+        since = backup.get(key)
+        late = since is None or since > most_s
+        good = good and not late
+        said = "all" if key == "wal_s" and since == 0 else ago(since)
+        parts.append(f"{what} {said}" + (" (too old)" if late else ""))
+    return f"{name}: backup of {', '.join(parts)}", good
 
 
 def ago(seconds: int | float | None) -> str:

@@ -10,15 +10,17 @@ from common.clock import utc_now
 from common.database import engine_for
 from common.database import session as database_session
 from common.settings import Settings
-from hangar_app import fleet_state
+from hangar_app import backup, fleet_state
 
 
 def main() -> int:
-    """Prints {"now", "aircraft": [one object per aircraft]}."""
-    now = utc_now()
-    with database_session(engine_for(Settings.load())) as session:
+    """Prints {"now", "aircraft": [one object per aircraft], "backup": how old, or null}."""
+    now, settings = utc_now(), Settings.load()
+    with database_session(engine_for(settings)) as session:
         rows = [asdict(one) for one in fleet_state.fleet(session, now)]
-    sys.stdout.write(json.dumps({"now": now.isoformat(), "aircraft": rows}) + "\n")
+        kept = backup.look(session, settings.state_dir, now)
+    told = {"now": now.isoformat(), "aircraft": rows, "backup": asdict(kept) if kept else None}
+    sys.stdout.write(json.dumps(told) + "\n")
     return 0
 
 

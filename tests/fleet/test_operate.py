@@ -13,7 +13,7 @@ from fleet.errors import Exit, FleetError, Offline, UsageError
 from fleet.inventory import Host
 from fleet.logs import command
 from fleet.report import Outcome
-from fleet.status import ago, ask, table
+from fleet.status import ago, ask, backup_line, table, told
 from fleet.sync import aircraft_of, sync_now
 
 TAA = Host("EC-TAA", ("aircraft",), (), "10.0.0.2")
@@ -183,3 +183,33 @@ def test_logs_are_asked_for_by_unit_and_time() -> None:
 def test_too_many_lines_are_wrong_usage(lines: int) -> None:
     with pytest.raises(UsageError, match="--lines: expected 1 to 10000"):
         command(lines, "", "")
+
+
+@pytest.mark.parametrize(
+    ("backup", "said", "good"),
+    [
+        (
+            {"database_s": 7200, "files_s": 60, "wal_s": 0},
+            "hangar: backup of database 2 h ago, files 1 min ago, WAL: all",
+            True,
+        ),
+        (
+            {"database_s": None, "files_s": 7200, "wal_s": 30},
+            "hangar: backup of database never (too old), files 2 h ago (too old), WAL: 30 s ago",
+            False,
+        ),
+        (
+            {"database_s": 1, "files_s": 1, "wal_s": None},
+            "hangar: backup of database 1 s ago, files 1 s ago, WAL: never (too old)",
+            False,
+        ),
+    ],
+)
+def test_a_backup_that_is_too_old_is_said_to_be(
+    backup: dict[str, int | None], said: str, good: bool
+) -> None:
+    assert backup_line("hangar", backup) == (said, good)
+
+
+def test_a_hangar_without_a_backup_says_nothing_of_one() -> None:
+    assert told(Says('{"aircraft": []}')) == ([], None)

@@ -15,6 +15,7 @@ from require.templates import render
 from roles import backup
 
 TOP = Path(__file__).resolve().parents[2]
+DATABASE = "/etc/systemd/system/turnaround-backup-database.service"
 KEYS = ["ssh-ed25519 AAAA", "ecdsa-sha2-nistp256 BBBB"]
 
 
@@ -89,6 +90,9 @@ def test_the_walls_let_out_to_the_other_place_only() -> None:
         assert f"User={user}\n" in text
         assert "IPAddressAllow=192.0.2.7\n" in text
         assert ("CAP_DAC_READ_SEARCH" in text) == (user == "root")
+    # systemd obeys the last: the server's own shared memory is that account's too.
+    removes = [line for line in content(DATABASE).splitlines() if line.startswith("RemoveIPC=")]
+    assert removes[-1] == "RemoveIPC=no"
 
 
 @pytest.fixture
