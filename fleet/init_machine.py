@@ -49,14 +49,7 @@ def init_machine(
     # A new box may take the place of one that was retired.
     host, place = replace(fleet.hosts[name], retired=""), parse_place(at)
     fleet = replace(fleet, hosts={**fleet.hosts, name: host})
-    if fingerprint and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint):
-        raise UsageError(f"--fingerprint: expected SHA256:… (43 characters), found {fingerprint!r}")
-    if not (fingerprint or yes or host.enrolled or sys.stdin.isatty()):
-        raise UsageError(
-            "there is no terminal to confirm the host's fingerprint on",
-            "give --fingerprint SHA256:…, which the host shows with: "
-            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
-        )
+    check_fingerprint(fingerprint, asked=not (yes or host.enrolled))
     show: Reporter = JsonReporter(sys.stdout) if as_json else PlainReporter(sys.stdout)
     with Connections(fleet) as connections:
         enrolment = Enrolment(
@@ -64,9 +57,9 @@ def init_machine(
             host,
             place,
             fingerprint or None,
-            (lambda shown: True) if yes else (lambda shown: _ask(name, at, shown)),
+            (lambda shown: True) if yes else (lambda shown: ask(name, at, shown)),
             connections,
-            (lambda text: None) if as_json else (lambda text: _step(name, text)),
+            (lambda text: None) if as_json else (lambda text: step(name, text)),
         )
         try:
             outcome = enrolment.run()
@@ -78,7 +71,24 @@ def init_machine(
     return outcome
 
 
-def _ask(name: str, at: str, shown: str) -> bool:
+def check_fingerprint(fingerprint: str, *, asked: bool) -> None:
+    """Sees that a host's fingerprint is one, or that somebody can be asked for it where that is needed.
+
+    Raises:
+        UsageError: it is none, or there is nobody.
+    """
+    if fingerprint and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", fingerprint):
+        raise UsageError(f"--fingerprint: expected SHA256:… (43 characters), found {fingerprint!r}")
+    if asked and not (fingerprint or sys.stdin.isatty()):
+        raise UsageError(
+            "there is no terminal to confirm the host's fingerprint on",
+            "give --fingerprint SHA256:…, which the host shows with: "
+            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        )
+
+
+def ask(name: str, at: str, shown: str) -> bool:
+    """Asks on the terminal whether a fingerprint is the host's own."""
     # Standard output belongs to the result.
     sys.stderr.write(
         f"{name} at {at} shows the fingerprint {shown}\nIs that the host's own? [yes/no] "
@@ -87,7 +97,8 @@ def _ask(name: str, at: str, shown: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _step(name: str, text: str) -> None:
+def step(name: str, text: str) -> None:
+    """Says what is done now."""
     # A reader that is gone must not cut first contact short: the outcome says so, at its end.
     with contextlib.suppress(OSError):
         sys.stdout.write(f"{name}: {text}\n")

@@ -16,6 +16,7 @@ from roles.context import Context
 FOLDER = "/etc/turnaround/backup"
 # Debian's cluster. Others write its settings too: here are only those of the archive.
 CLUSTER = "/var/lib/postgresql/17/main"
+SERVER = "postgresql@17-main.service"
 SETTINGS = "/etc/postgresql/17/main/conf.d/turnaround-archive.conf"
 # At most so long does a change wait for the other place, and an aircraft for its acknowledgement.
 ARCHIVE_WITHIN_S = 60
@@ -28,6 +29,16 @@ PATHS = (
     "/var/lib/turnaround/content",
     "/var/lib/turnaround/imports",
 )
+_AT_ONCE = """[Unit]
+Description=After an entry in the audit log and after a publication, at once
+
+[Path]
+PathChanged=/var/lib/turnaround/audit
+PathChanged=/var/lib/turnaround/content/manifest.json
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,14 @@ def apply(host: Context) -> None:
         name=host.name,
         paths=PATHS,
     )
+    require.file.template(
+        "/opt/turnaround/bin/restore",
+        template="bin/restore.sh.j2",
+        mode=0o755,
+        server=SERVER,
+        folder=FOLDER,
+        name=host.name,
+    )
     _unit("database", "postgres", "The hangar's database to the other place", at)
     _unit("files", "root", "The hangar's keys, logs and content to the other place", at)
     require.systemd.timer(
@@ -151,6 +170,8 @@ def apply(host: Context) -> None:
         on_calendar="*:0/10",
         description="Every ten minutes",
     )
+    require.systemd.unit("turnaround-backup-files.path", content=_AT_ONCE)
+    require.systemd.service("turnaround-backup-files.path")
 
 
 def _unit(what: str, user: str, description: str, at: Place) -> None:

@@ -15,6 +15,7 @@ from ci.lab.errors import LabFault
 CA_BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
 RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 MOUNTS = Path("/proc/mounts")
+_HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,14 @@ class Tree:
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of its Ed25519 host key, `SHA256:…`; empty before the host was made."""
+        """The fingerprint of the Ed25519 host key it was made with, `SHA256:…`; empty before it was made."""
         path = self.directory / "fingerprint"
         return path.read_text().strip() if path.exists() else ""
 
     @property
     def host_key(self) -> str:
-        """Its public Ed25519 host key, `ssh-ed25519 AAAA…`."""
-        return (self.directory / "host_key.pub").read_text().strip()
+        """Its public Ed25519 host key, `ssh-ed25519 AAAA…`; a hangar that was restored has its former one."""
+        return " ".join((self.root / _HOST_KEY).read_text().split()[:2])
 
     def mount(self, base: Path) -> None:
         """Lays the host's own files above the base tree.
@@ -92,9 +93,8 @@ class Tree:
         (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
         _write(root / "root/.ssh/authorized_keys", ops_public_key, mode=0o600)
         shell.run(["ssh-keygen", "-q", "-A", "-f", str(root)])
-        public = root / "etc/ssh/ssh_host_ed25519_key.pub"
+        public = root / _HOST_KEY
         fingerprint = shell.run(["ssh-keygen", "-l", "-E", "sha256", "-f", str(public)]).split()[1]
-        _write(self.directory / "host_key.pub", " ".join(public.read_text().split()[:2]) + "\n")
         _write(self.directory / "fingerprint", fingerprint + "\n")
         _write(self.directory / "made", "")
 

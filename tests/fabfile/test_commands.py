@@ -24,7 +24,7 @@ COMMANDS = (
     "campaign.start", "campaign.status",
     "converge", "deploy", "deploy-aircraft", "deploy-hangar", "deploy-html5", "drift",
     "deploy-maps-to-server", "init-machine", "inventory", "logs", "package-maps", "releases", "retire",
-    "rollback", "rotate-keys", "status", "sync", "usage",
+    "restore", "rollback", "rotate-keys", "status", "sync", "usage",
 )  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def test_the_question_does_not_go_where_the_result_goes(
     typed: str, ours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert init_machine._ask("EC-TAA", "10.0.0.1", "SHA256:x") is ours
+    assert init_machine.ask("EC-TAA", "10.0.0.1", "SHA256:x") is ours
     said = capsys.readouterr()
     assert said.out == ""
     assert "EC-TAA at 10.0.0.1 shows the fingerprint SHA256:x\n" in said.err
@@ -186,7 +186,7 @@ def test_a_step_is_taken_though_nobody_reads_of_it(monkeypatch: pytest.MonkeyPat
 
     out = Gone()
     monkeypatch.setattr("sys.stdout", out)
-    init_machine._step("EC-TAA", "making the ops account")
+    init_machine.step("EC-TAA", "making the ops account")
     assert out.getvalue() == "EC-TAA: making the ops account\n"
 
 
