@@ -26,7 +26,7 @@ from fleet.inventory import FACTS, Host, Inventory, load
 from fleet.report import Outcome
 from fleet.ssh import Connection, Endpoint
 
-FIRST_ROLES = ("base", "tower")
+FIRST_ROLES = ("base", "tower", "packages")
 PREPARE_S = 600.0
 CLOSE_S = 60.0
 REACH_ATTEMPTS = 3

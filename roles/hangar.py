@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import require
-from roles import certificate, clock, firewall, services
+from roles import certificate, clock, firewall, packages, services
 from roles.context import Context, in_group, keys_of
 from roles.firewall import Side
 from roles.tower import LISTEN_PORT
@@ -61,7 +61,7 @@ def apply(host: Context) -> None:
                 udp=(LISTEN_PORT,),
                 ipv6=True,
             ),
-            Side("wg0", tcp=(22, 80), udp=(clock.PORT,)),
+            Side("wg0", tcp=(22, 80, packages.PORT), udp=(clock.PORT,)),
         ],
     )
     require.apt.packages(["age", "ffmpeg"])

@@ -21,9 +21,9 @@ vars:
   upgrade_daily: false # nothing takes apt's lock behind a test's back
   release_signers: ["{signer}"]
 groups:
-  hangar: {{roles: [base, aboard, tower, hangar{backup}]}}
+  hangar: {{roles: [base, aboard, tower, packages, hangar{backup}]}}
   aircraft:
-    roles: [base, aboard, tower, aircraft, modem]
+    roles: [base, aboard, tower, packages, aircraft, modem]
     vars: {{via: hangar, converge_by_hangar: true, site_name: {portal}}}
 hosts:
   hangar:
