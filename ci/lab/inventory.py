@@ -75,9 +75,7 @@ def _entry(plan: Plan, host: HostPlan) -> str:
     )
 
 
-def write(
-    path: Path, plan: Plan, aircraft: int, signer: str, backup: Mapping[str, object]
-) -> None:
+def write(path: Path, plan: Plan, aircraft: int, signer: str, backup: Mapping[str, object]) -> None:
     """Writes the inventory whole, so that nobody reads half of it."""
     unfinished = path.with_suffix(".new")
     unfinished.write_text(text(plan, aircraft, signer, backup))

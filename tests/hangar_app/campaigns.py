@@ -32,10 +32,11 @@ from hangar_app import campaign_store as store
 from hangar_app.campaign_orders import Order
 from hangar_app.heartbeat import Streams
 from hangar_app.performing import Tools
+from sync.state import Due
 
 OLD, NEW, HAND = (f"2026110100000{n}-00000000000{n}" for n in (1, 2, 3))
 KIND = "onboard"
-NOTHING_DUE = Streams(lambda *_: [], lambda *_: {})
+NOTHING_DUE = Streams(lambda *_: Due([], False), lambda *_: {})
 SLOTS = 16
 
 
