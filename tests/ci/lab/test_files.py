@@ -88,7 +88,13 @@ def test_the_fleets_commands_can_read_the_inventory(tmp_path: Path):
 
 def test_a_hangar_that_has_another_place_says_so_in_the_inventory(tmp_path: Path):
     path = tmp_path / "inventory.yml"
-    inventory.write(path, PLAN, 1, {"backup_to": "a@10.0.0.1:22:/b", "backup_host_keys": ["x y"]})
+    inventory.write(
+        path,
+        PLAN,
+        1,
+        "ssh-ed25519 AAAA releases",
+        {"backup_to": "a@10.0.0.1:22:/b", "backup_host_keys": ["x y"]},
+    )
     hangar = load(path).hosts["hangar"]
     assert hangar.roles[-1] == "backup"
     assert (hangar.vars["backup_to"], hangar.vars["backup_host_keys"]) == (
