@@ -65,7 +65,7 @@ def complaint(world: World, manifest: Manifest, asked: Asked) -> str | None:
         if well == TIMES or (well and not asked.units and not asked.socket):
             return None
         if world.since_boot() >= end:
-            return (wrong or "it was well and ill by turns") + _log(world, asked.units)
+            return (wrong or "it was well and ill by turns") + last_words(world, asked.units)
         world.sleep(PAUSE_S)
 
 
@@ -113,7 +113,7 @@ def _units(world: World, units: tuple[str, ...]) -> str | None:
     return ", ".join(wrong) or None
 
 
-def _log(world: World, units: tuple[str, ...]) -> str:
+def last_words(world: World, units: tuple[str, ...]) -> str:
     """What each unit's own processes said at last, for people who cannot reach the host.
 
     Asked unit by unit, and without what systemd says about them: units that die by turns would push

@@ -134,9 +134,11 @@ def _beside(world: World, manifest: Manifest) -> str | None:
     world.at(Step.BESIDE)
     if not manifest.beside:
         return None
-    return serving.start(world, manifest.beside, manifest.version) or health.complaint(
-        world, manifest, health.alone(manifest)
-    )
+    asked = health.alone(manifest)
+    if wrong := serving.start(world, manifest.beside, manifest.version):
+        # systemd says no more than that it did not start.
+        return wrong.splitlines()[0] + health.last_words(world, asked.units)
+    return health.complaint(world, manifest, asked)
 
 
 def _serve(world: World, manifest: Manifest) -> str | None:

@@ -69,13 +69,13 @@ def manifest(stand: Stand, chance: Random) -> str:
 
 
 def former(stand: Stand, chance: Random) -> str:
-    """The release to go back to lost its code: it is returned from, and the present one stays."""
+    """The release to go back to lost its code: it never serves, and the present one stays."""
     lost = stand.good
     finished(stand, stand.make())
     stand.shell(f"rm -rf {TOP}/releases/{KIND}/{lost.version}/lib")
-    stand.rollback().expect("returned", "turnaround-", code=4)
+    stand.rollback().expect("refused", "turnaround-", "No module named", code=4)
     served(stand, stand.good)
-    told_why(stand, lost, "turnaround-")
+    told_why(stand, lost, "No module named")
     return finished(stand, stand.make())
 
 
@@ -117,7 +117,7 @@ CASES = [
     Case(
         "the release before damaged",
         "the release to go back to lost its code",
-        "exit 4, returned, with the reason; the present one is served",
+        "exit 4, refused, with the reason; the present one is served",
         former,
         seeds=False,
     ),

@@ -123,6 +123,7 @@ class Host:
         ill: versions whose application says that it is not well.
         spoilt: versions whose application is well until it serves, and then is not.
         dead: versions whose application does not come up.
+        unstarted: versions that systemd cannot start.
         restless: versions that die and are started again, and are up whenever one looks.
         flapping: versions that are well every second time.
         setup: what the setup command answers.
@@ -134,6 +135,7 @@ class Host:
     ill: set[str] = field(default_factory=set)
     spoilt: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
+    unstarted: set[str] = field(default_factory=set)
     restless: set[str] = field(default_factory=set)
     flapping: set[str] = field(default_factory=set)
     setup: Completed = field(default_factory=lambda: Completed(0, ""))
@@ -252,6 +254,8 @@ class Host:
         if argv[:2] == ["systemctl", "restart"]:
             self.running = self.current()
         elif argv[:2] == ["systemctl", "start"]:
+            if self.unstarted & set(versions):
+                return Completed(1, "Job for it failed.\nSee systemctl status.")
             self._start(versions)
         elif argv[:2] == ["systemctl", "stop"]:
             self._stop(versions)

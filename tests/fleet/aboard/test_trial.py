@@ -46,6 +46,17 @@ def test_a_release_that_is_not_well_is_never_met_by_anybody(
     assert host.steps[-4:] == RETURN
 
 
+def test_one_that_does_not_start_says_why_in_its_own_words(host: Host) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    host.unstarted.add(two.version)
+    host.log[f"turnaround-api@{two.version}.service"] = "No module named gunicorn\n"
+    assert host.accept(two).result == "refused"
+    assert "ended with 1: Job for it failed.; turnaround-api@" in host.reason(two)
+    assert host.reason(two).endswith("said at last: No module named gunicorn")
+    assert host.served == one.version
+
+
 def test_a_release_that_is_spoilt_once_it_serves_is_returned_from(host: Host) -> None:
     one, two = build(1), build(2)
     host.accept(one)
