@@ -34,13 +34,17 @@ def rotate_keys(
     """Change keys that hosts made; cut anywhere, the same command goes on from there."""
     from fleet.rotate import Rotation, chosen
     from fleet.session import finish, session
+    from fleet.shipping import note
     from fleet.slots import check_slots
 
     keys = chosen(only)
     check_slots(slots)
     with session(inventory, target, limit) as fleet:
         reporter = fleet.reporter("rotate-keys", json)
-        finish(Rotation(fleet.inventory, fleet.hosts, fleet.connections, reporter, slots).run(keys))
+        rotation = Rotation(fleet.inventory, fleet.hosts, fleet.connections, reporter, slots)
+        outcomes = rotation.run(keys)
+        note(fleet, "rotate-keys", outcomes)
+        finish(outcomes)
 
 
 @task(
@@ -55,12 +59,14 @@ def retire(c: Context, target: str, inventory: str = "", json: bool = False) -> 
     from fleet.connections import Connections
     from fleet.report import reporter
     from fleet.retire import retire as take_out
-    from fleet.session import finish, fleet_of
+    from fleet.session import Session, finish, fleet_of
+    from fleet.shipping import note
 
     fleet = fleet_of(inventory)
     show = reporter(json)
     with Connections(fleet) as connections:
         outcome = take_out(fleet, target, connections, lambda text: show.progress(target, text))
+        note(Session(fleet, (), connections), "retire", [outcome])
     show.done(outcome)
     show.close()
     finish([outcome])

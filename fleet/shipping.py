@@ -140,7 +140,7 @@ def _record(
 
 
 def _touched(outcome: Outcome) -> bool:
-    return bool(outcome.data.get("changes") or outcome.data.get("releases"))
+    return any(outcome.data.get(what) for what in ("changes", "releases", "keys"))
 
 
 def _ended(outcome: Outcome) -> str:
