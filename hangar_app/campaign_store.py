@@ -62,10 +62,17 @@ _FOR = (
     "(c.plan -> 'names' @> to_jsonb(a.name) OR CAST(c.plan ->> 'everyone' AS bool) "
     "AND NOT c.plan -> 'left_out' @> to_jsonb(a.name))"
 )
+# Which version of a kind an aircraft `a` has: what a campaign brought since it was heard, or what it said
+# then; null where it was never heard.
+_HAS = (
+    "CASE WHEN a.last_seen IS NOT NULL THEN coalesce((SELECT d.version FROM campaign_aircraft n "
+    "JOIN campaign d ON d.id = n.campaign WHERE n.aircraft = a.name AND d.kind = {kind} "
+    "AND n.state = 'confirmed' AND n.ended_at >= a.last_seen ORDER BY n.ended_at DESC LIMIT 1), "
+    "a.last_body -> 'releases' -> {kind} ->> 'version', '') END"
+)
 # Offers it to an aircraft `a`.
-OFFER = (
-    "offered_at = :now, landed = 0, landings = 0, former = CASE WHEN a.last_seen IS NOT NULL THEN "
-    "coalesce(a.last_body -> 'releases' -> CAST(:kind AS text) ->> 'version', '') END"
+OFFER = "offered_at = :now, landed = 0, landings = 0, former = " + _HAS.format(
+    kind="CAST(:kind AS text)"
 )
 
 
@@ -182,8 +189,7 @@ def _join(session: Session, one: Campaign, now: datetime) -> bool:
         text(
             "INSERT INTO campaign_aircraft (campaign, aircraft, wave, offered_at, former) "
             "SELECT c.id, a.name, CAST(:wave AS bigint), :now, "
-            "CASE WHEN a.last_seen IS NOT NULL THEN "
-            "coalesce(a.last_body -> 'releases' -> c.kind ->> 'version', '') END "
+            f"{_HAS.format(kind='c.kind')} "
             "FROM aircraft a, campaign c WHERE c.id = :id AND NOT EXISTS (SELECT FROM "
             "campaign_aircraft m WHERE m.campaign = c.id AND m.aircraft = a.name) AND "
             f"{_FOR} ORDER BY a.name ON CONFLICT DO NOTHING RETURNING 1"

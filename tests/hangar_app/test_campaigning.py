@@ -210,6 +210,16 @@ class TestOneAircraft:
         all_open.boxes["EC-TAA"].current = HAND
         assert all_open.heard("EC-TAA")["state"] == "left"
 
+    def test_what_a_campaign_brought_since_it_was_heard_is_not_by_hand(
+        self, all_open: Hangar
+    ) -> None:
+        assert all_open.heard("EC-TAA")["state"] == "confirmed"
+        all_open.order("abort")
+        all_open.order("start", name="d", kind=KIND, version=HAND, plan=Plan(("100%",)).plain())
+        all_open.called.clear()
+        all_open.heard("EC-TAA")
+        assert all_open.called == [("EC-TAA", "ship")]
+
     def test_in_the_air_nothing_is_set_off(self, all_open: Hangar) -> None:
         assert all_open.beat("EC-TAA", "cruise") == []
         assert all_open.beat("EC-TAA", "unknown") == []
