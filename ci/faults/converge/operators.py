@@ -73,7 +73,7 @@ class Desk:
         entry = f"  {HOST}: {{groups: [bare], address: 127.0.0.1, port: {way.port}, user: root}}\n"
         (self.folder / "inventory.yml").write_text(
             f"fleet: faults\nvars: {{journal_max: {limit_mb}M}}\n"
-            f"groups:\n  bare: {{roles: [base]}}\nhosts:\n{entry}"
+            f"groups:\n  bare: {{roles: [logs]}}\nhosts:\n{entry}"
         )
         argv = [str(TOP / "fab"), command, "--target", HOST, "--json", *more]
         return subprocess.Popen(
