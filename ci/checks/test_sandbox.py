@@ -29,8 +29,16 @@ def test_no_service_of_ours_is_exposed(host: Host) -> None:
 
 
 def of_process(host: Host, unit: str, command: str) -> str:
-    """What a command says of the process of a unit, whose folder in /proc it finds in $proc."""
-    pid = host.check_output("systemctl show -p MainPID --value %s", unit)
+    """What a command says of the process of a unit, whose folder in /proc it finds in $proc.
+
+    What serves people is a unit of its version.
+    """
+    loaded = host.check_output(
+        f"systemctl list-units --plain --no-legend {unit}.service '{unit}@*'"
+    )
+    (name,) = [line.split()[0] for line in loaded.splitlines()]
+    pid = host.check_output("systemctl show -p MainPID --value %s", name)
+    assert pid != "0"
     return str(host.run(f"proc=/proc/{pid}; {command}").stdout)
 
 

@@ -54,7 +54,8 @@ def test_a_host_key_that_changed_is_refused_and_says_what_to_do(
     inventory = tmp_path / "inventory.yml"
     shutil.copy(folder / "inventory.yml", inventory)
     shutil.copytree(folder / "enrolled", tmp_path / "enrolled")
-    shutil.copytree(folder / "keys", tmp_path / "keys")
+    for beside in ("keys", "secrets"):
+        shutil.copytree(folder / beside, tmp_path / beside)
     enrolled = {name: (tmp_path / "enrolled" / f"{name}.yml") for name in ("hangar", "EC-TAB")}
     keys = {
         name: next(line for line in path.read_text().splitlines() if line.startswith("host_key:"))
