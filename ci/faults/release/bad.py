@@ -82,10 +82,10 @@ CASES = [
             "health flaps",
             "it is well every other time",
             "flaps",
-            "returned",
+            "refused",
             ("by turns", "answered 503"),
         ),
-        ("ill", "it says that it is not well", "ill", "returned", ("/health answered 503",)),
+        ("ill", "it says that it is not well", "ill", "refused", ("/health answered 503",)),
     )
 ] + [
     Case(
