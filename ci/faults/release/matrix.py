@@ -227,10 +227,13 @@ def told(said: Said, fault: Fault) -> None:
 
 
 def _returned(stand: Stand, old: Made, bad: Made) -> str:
-    """Sees that the same deploy is returned from again and says why, and that a good one goes well."""
+    """Sees that the same deploy fails again and says why, and that a good one goes well.
+
+    It is returned from again, or refused where it proved bad already by the same order.
+    """
     if stand.seen().stage(bad) == "rolled_back":
         told_why(stand, bad, *WHY)
-    stand.deploy(bad).expect("turnaround-agent.service", "the release before serves", code=4)
+    stand.deploy(bad).expect("turnaround-agent.service", "the release before", code=4)
     served(stand, old)
     return finished(stand, stand.make())
 
