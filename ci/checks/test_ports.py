@@ -78,7 +78,7 @@ def listening(host: Host) -> list[int]:
     ("host", "name", "expected"),
     [
         (0, "public", [22, 80]),
-        (0, "tower", [22, 80]),
+        (0, "tower", [22, 80, 3142]),
         (1, "tower", [22]),
         (2, "tower", [22]),
         (1, "cabin", [80, 443]),

@@ -30,7 +30,10 @@ ABOARD = "/opt/turnaround/bin/aboard"
 HELD = f'#!/bin/sh\nexec /usr/bin/python3 -B -I {held.PLACE} "$@"\n'
 STOP = f"systemctl stop turnaround-aboard-recover.timer '{BESIDE}@*' {AGENT}"
 # What runs beside is started by aboard, as at boot.
-START = f"{ABOARD} recover; systemctl start turnaround-aboard-recover.timer {AGENT}"
+START = (
+    f"{ABOARD} recover; systemctl start turnaround-aboard-recover.timer {AGENT} || {{"
+    " journalctl -q --no-pager -o cat -n 12 >&2; exit 1; }"
+)
 _AGENT = f"""\
 [Unit]
 Description=The second unit of the releases of the fault tables
