@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ci.story.teller import eventually
 from common.settings import Settings
 from sync.rsync import LinkLost, Refused, link_for
 
@@ -102,7 +103,10 @@ def test_one_connection_serves_a_push_and_a_pull(
     finally:
         link.close()
     assert moved.received < 1000
-    assert not socket_file.exists()
+    # The master answers that it ends, and then does.
+    eventually(
+        "the connection is gone", lambda: not socket_file.exists(), within_s=10, every_s=0.05
+    )
     arrived = hangar / "sync" / "inbox" / "EC-TAA" / "use" / "1.cs"
     assert arrived.read_bytes() == b"up"
     assert (tmp_path / "inbox" / "down" / "cat" / "1.cs").read_bytes() == b"down"
