@@ -6,6 +6,7 @@ import http.client
 import json
 from dataclasses import dataclass
 
+from .errors import AboardError
 from .manifest import Manifest
 from .world import World
 
@@ -52,18 +53,22 @@ def complaint(world: World, manifest: Manifest, asked: Asked) -> str | None:
 
     Returns:
         None when it is well, else what was wrong at last, with the end of the units' log.
+
+    Raises:
+        AboardError: all was well but that the host has no room; that says nothing of the release.
     """
     end = world.since_boot() + WITHIN_S
     well = 0
     while True:
-        wrong = (
-            (_ask(world, manifest, asked.socket, asked.path) if asked.socket else None)
-            or _units(world, asked.units)
-            or _bounds(world)
+        ill = (_ask(world, manifest, asked.socket, asked.path) if asked.socket else None) or _units(
+            world, asked.units
         )
+        wrong = ill or _bounds(world)
         well = 0 if wrong else well + 1
         if well == TIMES or (well and not asked.units and not asked.socket):
             return None
+        if world.since_boot() >= end and wrong and not ill:
+            raise AboardError(f"{wrong}; make room, and the same order again finishes")
         if world.since_boot() >= end:
             return (wrong or "it was well and ill by turns") + last_words(world, asked.units)
         world.sleep(PAUSE_S)

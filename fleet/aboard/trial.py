@@ -105,6 +105,8 @@ def attempt(
     state = states.record(world, state, kind, record)
     # A trial that goes on may have begun to serve.
     served = world.current(kind) == version
+    # What this host could not do says nothing of the release.
+    proven = True
     try:
         wrong = None if served else _beside(world, manifest)
         if not wrong:
@@ -119,9 +121,9 @@ def attempt(
                 )
             state = states.record(world, state, kind, *good)
     except (OSError, AboardError) as error:
-        wrong = str(error)
+        wrong, proven = str(error), False
     if wrong:
-        result = go_back(world, state, kind, record, wrong, served=served)[1]
+        result = go_back(world, state, kind, record, wrong, proven=proven, served=served)[1]
         return result if served else replace(result, result="refused")
     world.at(Step.DRAIN)
     still = serving.drain(world, manifest.beside, version)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fleet.aboard import lifecycle
+from fleet.aboard import lifecycle, state
 from fleet.aboard.steps import Step
 from tests.fleet.aboard.host import Host, build
 
@@ -90,6 +90,9 @@ def test_a_release_that_leaves_the_host_no_room_is_not_well(
     assert lifecycle.accept(replace(host.world, at=at), io.BytesIO(two.frames())).exit_code == 4
     assert reason in host.reason(two)
     assert host.served == one.version
+    record = state.load(host.world).get("onboard", two.version)
+    assert record is not None
+    assert record.bad is None, "it is the host that was not well"
 
 
 def test_each_unit_says_its_own_reason_however_much_the_others_say(host: Host) -> None:
