@@ -27,6 +27,11 @@ KEEPALIVE_S = 15
 # A gateway that did not answer, or refused us, is not asked again at once for each of the hosts
 # behind it: an sshd shuts out (PerSourcePenalties) who comes in vain again and again.
 GATEWAY_REST_S = 30.0
+# What paramiko calls a failed authentication, though nobody refused us.
+_CUT_SHORT = (
+    "Authentication failed: transport shut down or saw EOF",
+    "Authentication timeout.",
+)
 # An sshd gives ten sessions to a connection (MaxSessions); what it forwards does not count.
 SESSIONS = 8
 
@@ -189,7 +194,9 @@ class Connection:
             raise hostkeys.changed(
                 self.name, end.place, error.expected_key, error.key, end.bastion
             ) from None
-        except paramiko.AuthenticationException:
+        except paramiko.AuthenticationException as error:
+            if str(error) in _CUT_SHORT:
+                raise self._offline(f"the link broke while it let us in ({error})") from None
             raise AccessRefused(
                 f"{self.name}: {end.user}@{end.place} does not accept the key of ops",
                 f"the host was reached and its key is right; {end.user} needs this line in "

@@ -122,6 +122,17 @@ def test_a_host_that_is_not_there_is_off_line(server: Loopback, ops_key: paramik
     assert caught.value.exit_code == Exit.OFFLINE
 
 
+def test_a_host_that_is_gone_while_it_lets_us_in_has_refused_nobody(
+    server: Loopback, connection: Connection
+) -> None:
+    server.gone_at_login.set()
+    try:
+        with pytest.raises(Offline, match="the link broke while it let us in"):
+            connection.open()
+    finally:
+        server.gone_at_login.clear()
+
+
 def test_a_host_that_accepts_and_says_nothing_is_off_line_after_the_deadline(
     server: Loopback, ops_key: paramiko.PKey
 ) -> None:
