@@ -28,7 +28,10 @@ HOME = "/var/lib/turnaround"
 ABOARD = "/opt/turnaround/bin/aboard"
 # The host has our interpreter's program in a place of its own, and every order goes through it.
 HELD = f'#!/bin/sh\nexec /usr/bin/python3 -B -I {held.PLACE} "$@"\n'
-STOP = f"systemctl stop turnaround-aboard-recover.timer '{BESIDE}@*' {AGENT}"
+STOP = (
+    "systemctl stop turnaround-aboard-recover.timer turnaround-aboard-recover.service"
+    f" '{BESIDE}@*' {AGENT}"
+)
 # What runs beside is started by aboard, as at boot. The table starts the timer more often than systemd likes.
 START = (
     f"{ABOARD} recover; systemctl reset-failed turnaround-aboard-recover.timer"
