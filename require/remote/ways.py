@@ -20,7 +20,8 @@ LISTENING = ["ss", "-Hltn"]
 CONNECTED = ["ss", "-Htnp", "state", "established"]
 ADDRESSES = ["ip", "-json", "address"]
 CLONE_NEWNET = 0x40000000  # sched.h
-ANSWER_S = 1.0
+# The first packet may come before the cable is up, and is sent again after one second and after three.
+ANSWER_S = 4.0
 
 
 class Way:
