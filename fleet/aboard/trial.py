@@ -127,7 +127,7 @@ def attempt(
         return result if served else replace(result, result="refused")
     world.at(Step.DRAIN)
     still = serving.drain(world, manifest.beside, version)
-    untidy = [still, _clean(world, state, kind)]
+    untidy = [still, _clean(world, state, kind, former)]
     return Result("confirmed", kind, version, former, "; ".join(filter(None, untidy)) or None)
 
 
@@ -208,8 +208,12 @@ def go_back(
     return state, Result("returned", kind, record.version, former, reason)
 
 
-def _clean(world: World, state: State, kind: str) -> str | None:
-    """Keeps the current and the last good releases, removes the others and what only they needed.
+def _clean(world: World, state: State, kind: str, former: str | None) -> str | None:
+    """Keeps the last good releases, removes the others and what only they needed.
+
+    Args:
+        former: what was left a moment ago stays until the next time, however it was left: a page of it
+            that is on somebody's screen still asks for its files.
 
     Returns:
         What could not be removed; that is no reason to doubt the release.
@@ -217,7 +221,7 @@ def _clean(world: World, state: State, kind: str) -> str | None:
     world.at(Step.CLEAN)
     try:
         folder = world.home / "releases" / kind
-        kept = {one.version for one in state.good(kind)[:KEPT]} | {world.current(kind)}
+        kept = {one.version for one in state.good(kind)[:KEPT]} | {world.current(kind), former}
         for path in folder.iterdir():
             if path.name not in kept:
                 disk.remove_tree(path)

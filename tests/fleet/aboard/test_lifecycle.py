@@ -191,6 +191,17 @@ def test_three_good_releases_are_kept_and_what_no_release_names_goes(host: Host)
     assert host.stage(built[3]) == "rolled_back", "why it was bad is remembered"
 
 
+def test_what_ops_went_back_from_is_there_for_the_pages_that_are_open_still(host: Host) -> None:
+    built = [build(number, "html5", {"static/portal.css": b"%d" % number}) for number in (1, 2, 3)]
+    for one in built:
+        host.accept(one)
+    releases = [host.world.release("html5", one.version) for one in built]
+    lifecycle.rollback(host.world, "html5")
+    assert (releases[2] / "static/portal.css").read_bytes() == b"3"
+    lifecycle.rollback(host.world, "html5")
+    assert [each.exists() for each in releases] == [True, True, False]
+
+
 def test_a_manifest_that_cannot_be_read_keeps_every_file(host: Host) -> None:
     host.accept(build(1, "html5", {"static/old.css": b"old"}))
     pages = next((host.world.home / "releases/html5").iterdir())
