@@ -1,5 +1,5 @@
-"""`inv bench.*`: measurements beside the field's other tools. They print a table, and exit 0 when all
-goals are met."""
+"""`inv bench.*`: measurements, beside the field's other tools where there are some. They print a table, and
+exit 0 when all goals are met."""
 
 from __future__ import annotations
 
@@ -23,4 +23,13 @@ def converge(_: Context, json: bool = False) -> None:
         raise Exit("bench.converge: a goal is not met", code=MISSED)
 
 
-namespace = Collection("bench", converge)
+@task(help={"json": "the rows as JSON on standard output"})
+def deploy(_: Context, json: bool = False) -> None:
+    """Deploys while passengers ask: what fails, what is mixed, how long a switch and a way back take."""
+    from ci.bench import deploy as bench
+
+    if not table.show(bench.run(), json):
+        raise Exit("bench.deploy: a goal is not met", code=MISSED)
+
+
+namespace = Collection("bench", converge, deploy)

@@ -1,8 +1,9 @@
 """Phones that ask without a pause, and hold each answer to be of one release: `phones.py URL STOP PHONES`.
 
 Run in a cabin's network, with nothing but the standard library. Every phone opens a page, then what belongs
-to it, then the API; every second one does all of it on one connection, the others on a new one each time.
-They end when the file STOP appears, and one line of JSON says what they saw.
+to it, then the API, and now and then asks for what belongs to a page that it opened a while ago; every second
+one does all of it on one connection, the others on a new one each time. They end when the file STOP appears,
+and one line of JSON says what they saw.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ANSWER_S = 20.0
+OPEN_S = 5.0  # for so long a page is looked at
 SHOWN = 20
 MARK = re.compile(r"edition-(\w+)")
 ADDRESS = re.compile(r"/static/([^/\"]+)/[^\"]+\.css")
@@ -50,6 +52,7 @@ class Phone(threading.Thread):
         self.host, self.stop, self.keeps = urlsplit(base).netloc, stop, keeps
         self.seen, self.lock = seen, lock
         self.connection: http.client.HTTPConnection | None = None
+        self.opened: tuple[float, str] | None = None
 
     def run(self) -> None:
         while not self.stop.exists():
@@ -71,6 +74,16 @@ class Phone(threading.Thread):
         marks = MARK.findall(page), MARK.findall(sheet[1]) if sheet else []
         if sheet and marks[0] != marks[1]:
             self._mixed(f"/join of {release} is edition {marks[0]}, its style is {marks[1]}")
+        if address:
+            self._turn_back(address[0])
+
+    def _turn_back(self, address: str) -> None:
+        """Asks for what belongs to the page that has been open for a while, then opens this one."""
+        now = time.monotonic()
+        at, opened = self.opened or (now - OPEN_S, address)
+        if now - at >= OPEN_S:
+            self._ask(opened, of_app=False)
+            self.opened = now, address
 
     def _health(self) -> None:
         got = self._ask("/health")

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ci.story.phones import OPEN_S
 from ci.story.world import TOP, World
 
 PHONES = 4
@@ -23,18 +25,30 @@ SETTING = "onboard_app/__init__.py"
 
 @dataclass(frozen=True)
 class Load:
-    """What the phones saw, and what the releases said of their steps."""
+    """What the phones saw, and what was said of their steps by the releases, and by those gone back to."""
 
     seen: dict[str, Any]
     releases: list[dict[str, Any]]
+    back: list[dict[str, Any]]
 
-    def longest(self, *steps: str) -> float:
-        """The longest that these steps took together in one release, in seconds."""
-        return max(sum(float(one["steps"].get(step, 0)) for step in steps) for one in self.releases)
+    @property
+    def switch_s(self) -> float:
+        """From the first rename to the last, the longest of all."""
+        return max(took(one, "switch", "link") for one in (*self.releases, *self.back))
+
+    @property
+    def back_s(self) -> float:
+        """From the order to go back until the release before serves, the longest of all kinds."""
+        return max(took(one, "trial", "beside", "switch", "link") for one in self.back)
+
+
+def took(one: Mapping[str, Any], *steps: str) -> float:
+    """How long these steps of one release took together, in seconds."""
+    return sum(float(one["steps"].get(step, 0)) for step in steps)
 
 
 def deploys(world: World, name: str, times: int, folder: Path) -> Load:
-    """Deploys two editions by turns, app and pages, while phones ask; what the phones saw.
+    """Deploys two editions by turns, app and pages, and goes back once, while phones ask.
 
     Args:
         world: with a released aircraft.
@@ -44,6 +58,7 @@ def deploys(world: World, name: str, times: int, folder: Path) -> Load:
     """
     editions = [edition(letter, folder / letter) for letter in "ab"]
     released: list[dict[str, Any]] = []
+    back: list[dict[str, Any]] = []
 
     def some() -> None:
         for turn in range(times):
@@ -51,8 +66,11 @@ def deploys(world: World, name: str, times: int, folder: Path) -> Load:
             flags = ("--aircraft-rev", revision, "--html5-rev", revision)
             (said,) = world.fab_json("deploy", "--target", name, *flags)
             released.extend(said["releases"])
+        (said,) = world.fab_json("rollback", "--target", name)
+        back.extend(said["releases"])
+        time.sleep(OPEN_S)
 
-    return Load(asked_while(world, name, some, folder / "stop"), released)
+    return Load(asked_while(world, name, some, folder / "stop"), released, back)
 
 
 def asked_while(world: World, name: str, act: Any, stop: Path) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import pytest
 
 from ci.bench.converge import COPIES
 from ci.bench.delay import Delay
+from ci.bench.deploy import rows
 from ci.bench.reference import role, wanted
 from ci.bench.table import Row, show
+from ci.story.under_load import Load
 
 
 def echo(server: socket.socket) -> None:
@@ -49,3 +51,28 @@ def test_a_table_is_met_only_when_every_goal_is(capsys: pytest.CaptureFixture[st
 def test_the_reference_role_has_as_many_resources_as_it_says(copies: int, least: int) -> None:
     assert len(role.catalog(copies)) >= least
     assert wanted.COUNT == 33 == len(role.catalog())
+
+
+@pytest.mark.parametrize(
+    ("worse", "missed"),
+    [
+        ({}, []),
+        ({"bytes": 65_000}, ["a line of the app changed, on the link"]),
+        ({"result": "returned"}, ["releases that were not confirmed"]),
+        ({"requests": 9999}, ["answers meanwhile"]),
+        ({"failures": 1}, ["answers that failed"]),
+        ({"mixtures": 1}, ["answers of two releases"]),
+        ({"link": 0.05}, ["switch, first rename to last, the longest"]),
+        ({"beside": 4.99}, ["roll-back, until the release before serves"]),
+    ],
+)
+def test_a_deploy_that_somebody_notices_meets_no_goal(
+    worse: dict[str, object], missed: list[str]
+) -> None:
+    steps = {"trial": 0.02, "beside": 3.0, "switch": 0.004, "link": 0.001, "restart": 9.0}
+    steps |= {key: value for key, value in worse.items() if key in steps}
+    one = {"kind": "onboard", "result": "confirmed", "bytes": 19_000, "seconds": 9.0}
+    one |= {key: value for key, value in worse.items() if key in one} | {"steps": steps}
+    seen = {"requests": 10_000, "failures": 0, "mixtures": 0, "slowest_ms": 900.0}
+    load = Load(seen | {key: value for key, value in worse.items() if key in seen}, [one], [one])
+    assert [row.name for row in rows(load) if row.met is False] == missed
