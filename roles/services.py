@@ -163,3 +163,5 @@ def beside(
         **walls,
     )
     require.systemd.service(target)
+    # Before, one unit of this name ran whatever was current. It serves on until the next deploy.
+    require.systemd.service(name, enabled=False, running=None)

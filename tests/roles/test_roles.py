@@ -265,6 +265,14 @@ def test_what_serves_is_a_unit_of_each_version_on_a_socket_of_its_own(name: str,
     assert graceful_s < stop_s < DRAIN_S
 
 
+@pytest.mark.parametrize(
+    ("name", "unit"), [("hangar", "turnaround-web"), ("EC-TAA", "turnaround-api")]
+)
+def test_the_one_unit_that_served_before_does_not_start_again(name: str, unit: str) -> None:
+    plain: Any = declared(fleet()[name])[f"systemd.service:{unit}.service"]
+    assert (plain.enabled, plain.running) == (False, None)
+
+
 def test_a_worker_that_is_stopped_may_finish_what_is_short() -> None:
     for name, text in workers().items():
         seconds = int(re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[0])
