@@ -25,7 +25,7 @@ class Loopback:
     logins: list[str] = field(default_factory=list)
     transports: list[paramiko.Transport] = field(default_factory=list)
     silent: threading.Event = field(default_factory=threading.Event)
-    # The power goes while it lets somebody in.
+    # The power goes while it lets the next one in.
     gone_at_login: threading.Event = field(default_factory=threading.Event)
     # Answers instead of this machine's shell: command and input in, exit code and output out.
     answer: Callable[[str, bytes], tuple[int, bytes, bytes]] | None = None
@@ -44,6 +44,7 @@ class _Session(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         if self._server.gone_at_login.is_set():
+            self._server.gone_at_login.clear()
             self._server.transports[-1].close()
         if username not in self._users or key != self._accepted:
             return paramiko.AUTH_FAILED
