@@ -5,11 +5,13 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
+from fabfile.words import INVENTORY
+
 
 @task(
     help={
         "last": "how many of the last entries",
-        "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
+        "inventory": INVENTORY,
         "json": "one JSON object per entry on standard output",
     }
 )

@@ -9,9 +9,11 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+from fabfile.words import INVENTORY
+
 _HELP = {
     "name": "of the campaign",
-    "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
+    "inventory": INVENTORY,
     "json": "one JSON object per campaign on standard output, with every aircraft and its reason",
 }
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-_TARGET = "hosts, groups or all, with commas; !name leaves one out"
-_LIMIT = "of the target only these: hosts, groups, patterns, with commas; !name leaves one out"
-_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
-_JSON = "one JSON object per host on standard output"
+from fabfile.words import INVENTORY, JSON, LIMIT, TARGET
 
 
 @task(
@@ -19,8 +16,8 @@ _JSON = "one JSON object per host on standard output"
         "as": "its name in the inventory",
         "fingerprint": "SHA256:… of its host key; else it is shown and asked for",
         "yes": "accept whatever fingerprint it shows",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     },
 )
 def init_machine(
@@ -41,15 +38,15 @@ def init_machine(
 
 @task(
     help={
-        "target": _TARGET,
-        "limit": _LIMIT,
+        "target": TARGET,
+        "limit": LIMIT,
         "check": "change nothing; show what would change and exit 2 when there is something",
         "diff": "show unified diffs whole (--check shows their beginnings anyway)",
         "slots": "how many hosts at once",
         "tags": "only what these roles or nouns declare, and what that needs; with commas",
         "max_failed": "how many hosts may fail before no other is begun: 2, or 5%",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def converge(
@@ -94,11 +91,11 @@ def converge(
 
 @task(
     help={
-        "target": _TARGET,
-        "limit": _LIMIT,
+        "target": TARGET,
+        "limit": LIMIT,
         "slots": "how many hosts at once",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def drift(
@@ -115,13 +112,13 @@ def drift(
 
 @task(
     help={
-        "target": _TARGET,
-        "limit": _LIMIT,
+        "target": TARGET,
+        "limit": LIMIT,
         "check": "change nothing; show what would be put back and exit 2 when there is something",
         "diff": "show unified diffs whole (--check shows their beginnings anyway)",
         "slots": "how many hosts at once",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def undo(
@@ -138,16 +135,12 @@ def undo(
     from fleet.runs import undo_on
     from fleet.session import finish, session
     from fleet.shipping import note
-    from fleet.slots import on_each
 
     with session(inventory, target, limit) as fleet:
-        to = fleet.connections.to
-        outcomes = on_each(
-            fleet.hosts,
-            lambda host, say: undo_on(to(host), say, check=check, diff=diff),
+        outcomes = fleet.each(
+            lambda way, host, say: undo_on(way, say, check=check, diff=diff),
             fleet.reporter("undo", json, whole=diff),
             slots,
-            after=fleet.connections.hang_up,
         )
         if not check:
             note(fleet, "undo", outcomes)
@@ -156,12 +149,12 @@ def undo(
 
 @task(
     help={
-        "target": _TARGET,
-        "limit": _LIMIT,
+        "target": TARGET,
+        "limit": LIMIT,
         "run": "id of the run, as the command that began it said; else the last one",
         "slots": "how many hosts at once",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def resume(
@@ -178,17 +171,13 @@ def resume(
     from fleet.runs import resume_on
     from fleet.session import finish, session
     from fleet.shipping import note
-    from fleet.slots import on_each
 
     with session(inventory, target, limit) as fleet:
-        to = fleet.connections.to
         declared = {host.name: catalog(fleet.inventory, host) for host in fleet.hosts}
-        outcomes = on_each(
-            fleet.hosts,
-            lambda host, say: resume_on(to(host), declared[host.name], run, say),
+        outcomes = fleet.each(
+            lambda way, host, say: resume_on(way, declared[host.name], run, say),
             fleet.reporter("resume", json),
             slots,
-            after=fleet.connections.hang_up,
         )
         note(fleet, "resume", outcomes)
         finish(outcomes)
@@ -196,10 +185,10 @@ def resume(
 
 @task(
     help={
-        "target": f"{_TARGET}; the aircraft among them",
-        "limit": _LIMIT,
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "target": f"{TARGET}; the aircraft among them",
+        "limit": LIMIT,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def unqueue(

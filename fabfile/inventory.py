@@ -5,14 +5,16 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
+from fabfile.words import INVENTORY, JSON
+
 
 @task(
     name="inventory",
     help={
         "host": "only this one, with its variables",
         "explain": "say of each variable where it comes from",
-        "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
-        "json": "one JSON object per host on standard output",
+        "inventory": INVENTORY,
+        "json": JSON,
     },
 )
 def show(

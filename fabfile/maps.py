@@ -7,14 +7,14 @@ import sys
 from invoke.context import Context
 from invoke.tasks import task
 
-_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
+from fabfile.words import INVENTORY, JSON, LIMIT
 
 
 @task(
     help={
         "name": "of the maps: lower-case letters and digits",
         "source": "the folder with their files; else maps/NAME beside the inventory",
-        "inventory": _INVENTORY,
+        "inventory": INVENTORY,
         "json": "one JSON object on standard output",
     }
 )
@@ -51,9 +51,9 @@ def package_maps(
     help={
         "target": "aircraft, with commas; all means every aircraft; !name leaves one out",
         "name": "of the maps, as they were packaged",
-        "limit": "of the target only these: hosts, groups, patterns, with commas; !name leaves one out",
-        "inventory": _INVENTORY,
-        "json": "one JSON object per host on standard output",
+        "limit": LIMIT,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def deploy_maps_to_server(

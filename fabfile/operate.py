@@ -5,19 +5,16 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-_TARGET = "hosts, groups or all, with commas; !name leaves one out"
-_LIMIT = "of the target only these: hosts, groups, patterns, with commas; !name leaves one out"
-_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
-_JSON = "one JSON object per host on standard output"
+from fabfile.words import INVENTORY, JSON, LIMIT, TARGET
 
 
 @task(
     help={
-        "target": f"{_TARGET}; the aircraft among them",
-        "limit": _LIMIT,
+        "target": f"{TARGET}; the aircraft among them",
+        "limit": LIMIT,
         "slots": "how many hosts at once",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def sync(
@@ -30,24 +27,14 @@ def sync(
 ) -> None:
     """Let aircraft synchronise with the hangar now."""
     from fleet.session import finish, session
-    from fleet.slots import on_each
     from fleet.sync import aircraft_of, sync_now
 
     with session(inventory, target, limit) as fleet:
-        to = fleet.connections.to
         hosts = aircraft_of(fleet.hosts)
-        finish(
-            on_each(
-                hosts,
-                lambda host, say: sync_now(to(host), host, say),
-                fleet.reporter("sync", json),
-                slots,
-                after=fleet.connections.hang_up,
-            )
-        )
+        finish(fleet.each(sync_now, fleet.reporter("sync", json), slots, hosts))
 
 
-@task(help={"inventory": _INVENTORY, "json": "one JSON object per aircraft on standard output"})
+@task(help={"inventory": INVENTORY, "json": "one JSON object per aircraft on standard output"})
 def status(c: Context, inventory: str = "", json: bool = False) -> None:
     """Show what the hangar knows of each aircraft, calling none, and how old its backup is."""
     import json as encoder
@@ -73,13 +60,13 @@ def status(c: Context, inventory: str = "", json: bool = False) -> None:
 
 @task(
     help={
-        "target": _TARGET,
-        "limit": _LIMIT,
+        "target": TARGET,
+        "limit": LIMIT,
         "lines": "how many of the last lines per host",
         "unit": "only this unit, such as turnaround-api",
         "since": "only since then: -10min, today, 2026-11-23 04:00",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def logs(
@@ -96,16 +83,7 @@ def logs(
     from fleet.logs import command, fetch
     from fleet.report import reporter
     from fleet.session import finish, session
-    from fleet.slots import on_each
 
     argv = command(lines, unit, since)
     with session(inventory, target, limit) as fleet:
-        to = fleet.connections.to
-        finish(
-            on_each(
-                fleet.hosts,
-                lambda host, say: fetch(to(host), host, argv),
-                reporter(json),
-                after=fleet.connections.hang_up,
-            )
-        )
+        finish(fleet.each(lambda way, host, say: fetch(way, host, argv), reporter(json)))

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from invoke.context import Context
 from invoke.tasks import task
 
+from fabfile.words import INVENTORY, JSON, LIMIT, TARGET
+
 _HELP = {
-    "target": "hosts, groups or all, with commas; !name leaves one out",
-    "limit": "of the target only these: hosts, groups, patterns, with commas; !name leaves one out",
-    "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
-    "json": "one JSON object per host on standard output",
+    "target": TARGET,
+    "limit": LIMIT,
+    "inventory": INVENTORY,
+    "json": JSON,
 }
 _REV = "a branch, a tag or a commit; uncommitted changes are never shipped"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
+from fabfile.words import INVENTORY, JSON
+
 
 @task(
     name="restore",
@@ -15,8 +17,8 @@ from invoke.tasks import task
         "fingerprint": "SHA256:… of the machine's host key; else it is shown and asked for",
         "yes": "accept whatever fingerprint it shows",
         "rev": "the release to ship: a branch, a tag or a commit",
-        "inventory": "inventory file; else FLEET_INVENTORY, else the running lab's",
-        "json": "one JSON object per host on standard output",
+        "inventory": INVENTORY,
+        "json": JSON,
     },
 )
 def restore(

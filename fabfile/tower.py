@@ -5,21 +5,18 @@ from __future__ import annotations
 from invoke.context import Context
 from invoke.tasks import task
 
-_TARGET = "hosts, groups or all, with commas; !name leaves one out"
-_LIMIT = "of the target only these: hosts, groups, patterns, with commas; !name leaves one out"
-_INVENTORY = "inventory file; else FLEET_INVENTORY, else the running lab's"
-_JSON = "one JSON object per host on standard output"
+from fabfile.words import INVENTORY, JSON, LIMIT, TARGET
 
 
 @task(
     name="rotate-keys",
     help={
-        "target": _TARGET,
+        "target": TARGET,
         "only": "kinds of key, with commas: tower, sync (an aircraft's), dispatch (the hangar's)",
-        "limit": _LIMIT,
+        "limit": LIMIT,
         "slots": "how many hosts at once",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     },
 )
 def rotate_keys(
@@ -50,8 +47,8 @@ def rotate_keys(
 @task(
     help={
         "target": "the aircraft whose box is out of service; one at a time",
-        "inventory": _INVENTORY,
-        "json": _JSON,
+        "inventory": INVENTORY,
+        "json": JSON,
     }
 )
 def retire(c: Context, target: str, inventory: str = "", json: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ from fleet.context import role_names
 from fleet.inventory import Host, Inventory, find, load
 from fleet.report import Outcome, Reporter, exit_code, reporter
 from fleet.runlog import Logged, RunLog
+from fleet.slots import SLOTS, on_each
+from fleet.ssh import Connection
 from fleet.target import select
 
 
@@ -35,6 +37,33 @@ class Session:
         log = RunLog(self.inventory.logs, command, self.inventory.fleet)
         shown = reporter(as_json, log=lambda: log.place, whole=whole)
         return Logged(shown, log)
+
+    def each(
+        self,
+        work: Callable[[Connection, Host, Callable[[str], None]], Outcome],
+        reporter: Reporter,
+        slots: int = SLOTS,
+        hosts: Sequence[Host] | None = None,
+    ) -> list[Outcome]:
+        """Does something over the way to each host, which is hung up on when it is done.
+
+        Args:
+            work: gets the way, the host, and a function that says what it is doing now.
+            reporter: is told how it goes; closed at the end.
+            slots: how many hosts at once.
+            hosts: which; those that were meant unless said.
+
+        Raises:
+            As `fleet.slots.on_each`.
+        """
+        ways = self.connections
+        return on_each(
+            self.hosts if hosts is None else hosts,
+            lambda host, say: work(ways.to(host), host, say),
+            reporter,
+            slots,
+            after=ways.hang_up,
+        )
 
 
 @contextmanager
