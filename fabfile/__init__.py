@@ -3,8 +3,8 @@
 Thin on purpose: a command here reads its arguments, calls `fleet/` and prints through
 `fleet.report`. Each module is a page of commands and is found by itself: its tasks become top-level
 commands, and a module that defines `namespace` becomes a group of dotted ones (`campaign.start`).
-What flags of many commands mean is in `words`. Nothing else may live here. Commands import what they need when they run, so that `./fab usage` does
-not wait for an SSH library.
+What flags of many commands mean is in `words`. Nothing else may live here. Commands import what
+they need when they run, so that `./fab usage` does not wait for an SSH library.
 """
 
 from __future__ import annotations

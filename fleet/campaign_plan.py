@@ -11,6 +11,17 @@ from typing import Any
 from fleet.errors import UsageError
 
 CANARY = "canary"
+STATES = (
+    "confirmed",
+    "shipping",
+    "pending",
+    "off-line",
+    "failed",
+    "returning",
+    "rolled back",
+    "left",
+)
+"""Of an aircraft. `pending` is heard, or was a minute ago; `off-line` is pending as well, and no failure."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _PER_CENT = re.compile(r"([1-9]\d?|100)%")

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fleet.campaign_plan import STATES
 from fleet.status import ago
 from fleet.summary import one_line
 
-COLUMNS = (
-    "aircraft",
-    "confirmed",
-    "shipping",
-    "pending",
-    "off-line",
-    "failed",
-    "returning",
-    "rolled back",
-    "left",
-)
+COLUMNS = ("aircraft", *STATES)
 MOST = 20
 WIDTH = 160
 _TOLD = ("failed", "left", "rolled back", "shipping", "pending", "returning", "off-line")

@@ -177,7 +177,7 @@ def judge(
     current, trusted = heard.release(kind)
     if member.state == "returning":
         if current != version:
-            return Ended("left", f"it is on {current or 'none'}: there is nothing to go back from")
+            return elsewhere(current)
         return _at_the_gate(heard, now) or Call(back=True)
     if current == version and trusted == "confirmed":
         return Ended("confirmed")
@@ -188,6 +188,11 @@ def judge(
     if member.landings >= plan.deadline and heard.landings > member.landed:
         return Ended("failed", f"called in {member.landings} landings, and not done")
     return _at_the_gate(heard, now) or Call()
+
+
+def elsewhere(current: str | None) -> Ended:
+    """It was to leave the release, and is on another."""
+    return Ended("left", f"it is on {current or 'none'}: there is nothing to go back from")
 
 
 def _at_the_gate(heard: Heard, now: datetime) -> Wait | None:

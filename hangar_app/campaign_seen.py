@@ -10,21 +10,11 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from fleet.campaign_plan import STATES
 from fleet.heard import SILENT_S
 from hangar_app.campaign_store import OPEN, ROW, Campaign, read
 
 SHOWN = 20
-STATES = (
-    "confirmed",
-    "shipping",
-    "pending",
-    "off-line",
-    "failed",
-    "returning",
-    "rolled back",
-    "left",
-)
-"""`pending` is heard, or was a minute ago; `off-line` is pending as well, and not a failure."""
 
 
 def seen(session: Session, now: datetime, name: str = "") -> list[dict[str, Any]]:

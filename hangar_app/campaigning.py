@@ -16,7 +16,7 @@ from fleet.campaign_ship import Place
 from fleet.errors import FleetError, Offline
 from fleet.release import Outcome
 from hangar_app import campaign_store as store
-from hangar_app.campaign import Ended
+from hangar_app.campaign import Ended, elsewhere
 from hangar_app.campaign_store import Task
 from hangar_app.performing import Tools, WorkFailed
 from hangar_app.work import Claim
@@ -87,9 +87,7 @@ def _ended(task: Task, outcome: Outcome) -> Ended:
     if not task.back:
         return Ended("confirmed")
     if outcome.result == "already":
-        return Ended(
-            "left", f"it is on {outcome.version or 'none'}: there is nothing to go back from"
-        )
+        return elsewhere(outcome.version)
     return Ended("rolled_back", f"it went back to {outcome.version}")
 
 

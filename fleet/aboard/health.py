@@ -67,9 +67,9 @@ def complaint(world: World, manifest: Manifest, asked: Asked) -> str | None:
         well = 0 if wrong else well + 1
         if well == TIMES or (well and not asked.units and not asked.socket):
             return None
-        if world.since_boot() >= end and wrong and not ill:
-            raise AboardError(f"{wrong}; make room, and the same order again finishes")
         if world.since_boot() >= end:
+            if wrong and not ill:
+                raise AboardError(f"{wrong}; make room, and the same order again finishes")
             return (wrong or "it was well and ill by turns") + last_words(world, asked.units)
         world.sleep(PAUSE_S)
 

@@ -90,7 +90,7 @@ def stand(world: World, manifest: Manifest) -> str | None:
 def _names(world: World, one: Beside, version: str) -> bool:
     try:
         return world.inside(one.socket).readlink().name == world.inside(one.own(version)).name
-    except (FileNotFoundError, OSError):
+    except OSError:
         return False
 
 
