@@ -111,6 +111,26 @@ def _tagged(declared: Mapping[str, require.Catalog], tags: str) -> dict[str, req
     return {name: each.chosen(wanted) for name, each in declared.items()}
 
 
+def step(connection: Connection, host: Host, declared: require.Catalog) -> list[str]:
+    """Makes a host what is declared, as a step of something else; returns what was changed.
+
+    Args:
+        connection: the way to it.
+        host: for what is said of it.
+        declared: what it is to be.
+
+    Raises:
+        Offline: the link broke.
+        FleetError: it did not become that, with the reasons in lines of their own.
+    """
+    done = on_host(connection, declared, lambda text: None)
+    if done.code == Exit.OFFLINE:
+        raise Offline(f"{host.name}: {done.detail}", done.remedy)
+    if done.code != Exit.DONE:
+        raise FleetError("\n".join([f"{host.name}: {done.detail}", *done.lines]), done.remedy)
+    return [f"{host.name}: {change['key']}" for change in done.data["changes"]]
+
+
 def on_host(
     connection: Connection,
     declared: require.Catalog,

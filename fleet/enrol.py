@@ -20,7 +20,7 @@ from fleet.aboard import disk
 from fleet.channel import Completed
 from fleet.connections import Connections
 from fleet.context import catalog
-from fleet.converge import on_host
+from fleet.converge import step
 from fleet.errors import AccessRefused, Exit, FleetError, Offline, UsageError
 from fleet.inventory import FACTS, Host, Inventory, load
 from fleet.report import Outcome
@@ -207,14 +207,8 @@ class Enrolment:
     ) -> None:
         named = ", ".join(role for role in host.roles if role in roles)
         self.say(f"roles of {host.name}: {named}")
-        declared = catalog(inventory, host, roles)
-        done = on_host(connection, declared, lambda text: None)
-        if done.code == Exit.OFFLINE:
-            raise Offline(f"{host.name}: {done.detail}", done.remedy)
-        if done.code != Exit.DONE:
-            raise FleetError("\n".join([f"{host.name}: {done.detail}", *done.lines]), done.remedy)
-        for change in done.data["changes"]:
-            self._changed(f"{host.name}: {change['key']}")
+        for change in step(connection, host, catalog(inventory, host, roles)):
+            self._changed(change)
 
     def _write(self, facts: Mapping[str, str]) -> None:
         before = dict(self.host.facts)

@@ -9,13 +9,13 @@ command goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fleet.aboard import disk
 from fleet.connections import Connections
 from fleet.context import catalog
-from fleet.converge import on_host
+from fleet.converge import step
 from fleet.enrol import write_facts
 from fleet.errors import Exit, FleetError, Offline, UsageError
 from fleet.inventory import Host, Inventory, load
@@ -91,14 +91,9 @@ class Retirement:
     def _forget(self, hangar: Host) -> None:
         self.say(f"roles of {hangar.name}: {', '.join(ROLES)}")
         only = tuple(role for role in hangar.roles if role in ROLES)
-        connection = self.connections.to(hangar)
-        done = on_host(connection, catalog(self.inventory, hangar, only), lambda text: None)
-        if done.code == Exit.OFFLINE:
-            raise Offline(f"{hangar.name}: {done.detail}", done.remedy)
-        if done.code != Exit.DONE:
-            raise FleetError("\n".join([f"{hangar.name}: {done.detail}", *done.lines]), done.remedy)
-        for change in done.data["changes"]:
-            self._changed(f"{hangar.name}: {change['key']}")
+        declared = catalog(self.inventory, hangar, only)
+        for change in step(self.connections.to(hangar), hangar, declared):
+            self._changed(change)
 
     def _changed(self, what: str) -> None:
         self._changes.append(what)
@@ -135,4 +130,4 @@ def retire(
     except UsageError:
         raise
     except FleetError as error:
-        return replace(Outcome.of(name, error), remedy=error.remedy)
+        return Outcome.of(name, error)

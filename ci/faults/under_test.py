@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -27,7 +28,7 @@ Watch = Callable[[Event], None]
 
 
 @dataclass
-class UnderTest:
+class UnderTest(ABC):
     """A bare host of a lab; each table makes of it what it needs (`settle`)."""
 
     lab: Lab
@@ -117,13 +118,13 @@ class UnderTest:
             self._direct = None
         self.lab.power(HOST, on=on)
 
+    @abstractmethod
     def settle(self) -> None:
         """Makes the host what the table's rows begin with, and sees that it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mend(self) -> None:
         """Makes the host good again after a row that did not hold."""
-        raise NotImplementedError
 
 
 class Acted(Protocol):

@@ -99,7 +99,8 @@ class Starter:
             list(pool.map(make, hosts))
         if self.vault(kept).made:
             self.raise_vault(kept)
-        self.write_inventory(kept)
+        else:
+            self.write_inventory(kept)
         return hosts
 
     def vault(self, kept: State) -> Vault:

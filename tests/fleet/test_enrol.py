@@ -13,6 +13,7 @@ from typing import Any
 import paramiko
 import pytest
 
+import fleet.converge
 import fleet.enrol
 from fleet import enrol_script, init_machine
 from fleet.connections import Connections
@@ -100,7 +101,7 @@ def world(tmp_path: Path, bare: Bare, monkeypatch: pytest.MonkeyPatch) -> Iterat
             made.converged.append(f"{connection.name} as {connection.endpoint.user}")
             return Outcome(connection.name, data={"changes": []})
 
-        monkeypatch.setattr(fleet.enrol, "on_host", converge)
+        monkeypatch.setattr(fleet.converge, "on_host", converge)
         monkeypatch.setattr(fleet.enrol, "catalog", lambda *_: None)
         yield made
 

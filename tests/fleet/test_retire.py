@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import fleet.converge
 import fleet.retire
 from fleet.context import contexts
 from fleet.enrol import write_facts
@@ -61,7 +62,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(
         fleet.retire, "catalog", lambda inventory, *_: set(contexts(inventory)) - {"hangar"}
     )
-    monkeypatch.setattr(fleet.retire, "on_host", made.on_host)
+    monkeypatch.setattr(fleet.converge, "on_host", made.on_host)
     return made
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ci.faults.converge import wanted
+from ci.faults.looked import told
 
 PROGRAM = f"""
 import glob, hashlib, json, os, subprocess
@@ -77,11 +76,7 @@ class Seen:
     @classmethod
     def of(cls, said: str) -> Seen:
         """Reads what the program printed."""
-        values = json.loads(said)
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**fields)
+        return cls(**told(said))
 
     def halves(self, *generations: int) -> list[str]:
         """Returns the files that are none of these generations' whole ones."""

@@ -10,7 +10,7 @@ from ci.faults import clock
 from ci.faults.case import Case
 from ci.faults.release import held
 from ci.faults.release.aftermath import finished, served, told_why
-from ci.faults.release.artifacts import KIND
+from ci.faults.release.artifacts import KIND, Made
 from ci.faults.release.matrix import DOWN
 from ci.faults.release.stand import ABOARD, HELD, Stand
 from ci.story.teller import NotSo
@@ -58,14 +58,7 @@ def meanwhile(stand: Stand, chance: Random) -> str:
 def at_boot(stand: Stand, chance: Random) -> str:
     """After a power cut in a trial the host is returning, and the next deploy comes already."""
     old, new = stand.good, stand.make()
-    with stand.way() as way, stand.held(Step.HEALTH):
-
-        def on_step(text: str) -> None:
-            if text == f"{Step.HEALTH.label} ({KIND})":
-                stand.power(on=False)
-                way.cut()
-
-        stand.deploy(new, way, on_step)
+    _cut_in_its_trial(stand, new)
     with stand.held(Step.RETURN_SWITCH):
         stand.power(on=True)
         stand.deploy(new).expect(AT_WORK, "recover", code=4)
@@ -77,14 +70,7 @@ def at_boot(stand: Stand, chance: Random) -> str:
 def at_once(stand: Stand, chance: Random) -> str:
     """The same, and nobody waits for anything."""
     new = stand.make()
-    with stand.way() as way, stand.held(Step.HEALTH):
-
-        def on_step(text: str) -> None:
-            if text == f"{Step.HEALTH.label} ({KIND})":
-                stand.power(on=False)
-                way.cut()
-
-        stand.deploy(new, way, on_step)
+    _cut_in_its_trial(stand, new)
     stand.power(on=True)
     return finished(stand, new)
 
@@ -100,14 +86,7 @@ def years_off(stand: Stand, chance: Random) -> str:
     try:
         stand.deploy(new).expect("released", code=0)
         served(stand, new)
-        with stand.way() as way, stand.held(Step.HEALTH):
-
-            def on_step(text: str) -> None:
-                if text == f"{Step.HEALTH.label} ({KIND})":
-                    stand.power(on=False)
-                    way.cut()
-
-            stand.deploy(next_one, way, on_step)
+        _cut_in_its_trial(stand, next_one)
         stand.power(on=True)
         served(stand, new)
         told_why(stand, next_one, DOWN)
@@ -118,6 +97,18 @@ def years_off(stand: Stand, chance: Random) -> str:
     served(stand, new)
     stand.good = new
     return fact
+
+
+def _cut_in_its_trial(stand: Stand, made: Made) -> None:
+    """Ships a release, and the power goes while it is asked whether it is well."""
+    with stand.way() as way, stand.held(Step.HEALTH):
+
+        def on_step(text: str) -> None:
+            if text == f"{Step.HEALTH.label} ({KIND})":
+                stand.power(on=False)
+                way.cut()
+
+        stand.deploy(made, way, on_step)
 
 
 CASES = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ci.faults.under_test import UnderTest
+from ci.faults.release.stand import Stand
 from ci.lab import Lab
 from fleet import release
 from fleet.aboard.envelope import NAME
@@ -22,7 +22,7 @@ def main(lab: str, port: str, manifest: str) -> None:
     path = Path(manifest)
     blobs, sealed = path.parent.parent.parent / "blobs", path.with_name(NAME).read_bytes()
     artifact = Artifact(parse(path.read_bytes()), blobs, sealed)
-    connection = Connection(UnderTest(Lab.load(lab)).endpoint(int(port)))
+    connection = Connection(Stand(Lab.load(lab)).endpoint(int(port)))
     release.deploy(connection, artifact, lambda step: print(step, flush=True))
 
 

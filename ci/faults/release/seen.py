@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ci.faults.looked import told
 from ci.faults.release.artifacts import AGENT, KIND, SOCKET, Made
 from ci.story.teller import NotSo
 
@@ -85,11 +86,7 @@ class Seen:
     @classmethod
     def of(cls, said: str) -> Seen:
         """Reads what the program printed."""
-        values = json.loads(said)
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**fields)
+        return cls(**told(said))
 
     @property
     def records(self) -> Mapping[str, Mapping[str, Any]]:
