@@ -50,11 +50,11 @@ def acks(engine: Engine, aircraft: str) -> dict[str, Head]:
             text(
                 "with marked as (update sync.applied set wal = pg_current_wal_insert_lsn() - '0/0' "
                 "where peer = :peer and wal is null returning 1) "
-                "select distinct on (a.stream) a.stream, a.epoch, a.seq, a.sha256 "
-                "from sync.applied a join sync.cursor c using (peer, stream, epoch) "
-                "where a.peer = :peer "
-                "and coalesce(a.wal, 9223372036854775807) <= sync.archived() "
-                "order by a.stream, a.seq desc"
+                "select c.stream, a.epoch, a.seq, a.sha256 from sync.cursor c "
+                "cross join lateral (select epoch, seq, sha256 from sync.applied "
+                "where (peer, stream, epoch) = (c.peer, c.stream, c.epoch) "
+                "and coalesce(wal, 9223372036854775807) <= sync.archived() "
+                "order by seq desc limit 1) a where c.peer = :peer order by c.stream"
             ),
             {"peer": aircraft},
         ).all()
