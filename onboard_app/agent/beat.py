@@ -21,6 +21,9 @@ from sync import state
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 REASON = 500  # characters of why a release was returned from; all of it is aboard
 
+Records = dict[str, dict[str, dict[str, Any]]]
+"""What aboard remembers, by kind and version."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +40,7 @@ def body(
     What cannot be read is left out, and the rest goes all the same: an aircraft whose database is
     broken is the one that the hangar must hear of.
     """
-    flight = read_state(store)
+    flight, known = read_state(store), records(settings)
     told: dict[str, Any] = {
         "node": settings.node,
         "at": now.isoformat(timespec="milliseconds"),
@@ -45,8 +48,8 @@ def body(
         "phase": flight["phase"],
         "position": position(flight),
         "flight": flight["flight"],
-        "releases": releases(settings),
-        "returned": returned(settings),
+        "releases": releases(settings, known),
+        "returned": returned(known),
         "disk": disk(settings.state_dir),
         "syncing": syncing,
     }
@@ -64,25 +67,24 @@ def position(flight: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**place, **{name: flight[name] for name in figures}}
 
 
-def releases(settings: Settings) -> dict[str, dict[str, str]]:
+def releases(settings: Settings, known: Records) -> dict[str, dict[str, str]]:
     """Which release of each kind is current, and how far it is trusted, as far as can be read."""
     found = {}
-    records = _records(settings)
     for current in sorted(settings.current_dir.glob("[!.]*")):
         if current.is_dir():
             version = current.resolve().name
-            record = records.get(current.name, {}).get(version, {})
+            record = known.get(current.name, {}).get(version, {})
             found[current.name] = {"version": version, "state": str(record.get("stage", "unknown"))}
     return found
 
 
-def returned(settings: Settings) -> dict[str, str] | None:
+def returned(known: Records) -> dict[str, str] | None:
     """The release that was last returned from or refused here, and why; None once a newer one is good.
 
     It may have happened with nobody near: this is how they hear of it.
     """
     newest: dict[str, str] = {}
-    for kind, versions in _records(settings).items():
+    for kind, versions in known.items():
         # Where ops went back, a good one and a bad one are of the same second: that is no news.
         order = [
             (str(one["at"]), one["stage"] == "confirmed", version, str(one.get("reason") or ""))
@@ -95,11 +97,9 @@ def returned(settings: Settings) -> dict[str, str] | None:
     return newest or None
 
 
-def _records(settings: Settings) -> dict[str, dict[str, dict[str, Any]]]:
-    """What aboard remembers of each release, by kind and version."""
-    kinds: dict[str, dict[str, dict[str, Any]]] = _json(
-        settings.state_dir / "aboard" / "state.json"
-    ).get("kinds", {})
+def records(settings: Settings) -> Records:
+    """What aboard remembers of each release, as far as can be read."""
+    kinds: Records = _json(settings.state_dir / "aboard" / "state.json").get("kinds", {})
     return kinds
 
 

@@ -89,7 +89,7 @@ def test_releases_are_named_with_how_far_they_are_trusted(new_settings):
     (settings.state_dir / "aboard" / "state.json").write_text(
         json.dumps({"format": 1, "kinds": kinds})
     )
-    assert beat.releases(settings) == {
+    assert beat.releases(settings, beat.records(settings)) == {
         "onboard": {"version": "20261123-aaa", "state": "trial"},
         "html5": {"version": "20261123-bbb", "state": "unknown"},
         "maps-iberia": {"version": "20261123-ccc", "state": "unknown"},
@@ -97,7 +97,8 @@ def test_releases_are_named_with_how_far_they_are_trusted(new_settings):
 
 
 def test_without_a_release_none_is_named(new_settings):
-    assert beat.releases(new_settings()) == {}
+    settings = new_settings()
+    assert beat.releases(settings, beat.records(settings)) == {}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_the_hangar_hears_what_was_returned_from_until_a_newer_one_is_good(
     (settings.state_dir / "aboard" / "state.json").write_text(
         json.dumps({"format": 1, "kinds": {"onboard": versions}})
     )
-    said = beat.returned(settings)
+    said = beat.returned(beat.records(settings))
     assert (said and said["version"]) == expected
     if said:
         assert said["kind"] == "onboard"
