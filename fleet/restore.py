@@ -15,9 +15,9 @@ from typing import Any
 from fleet import hostkeys, restore_script
 from fleet.connections import Connections
 from fleet.context import catalog
-from fleet.converge import on_host
+from fleet.converge import step
 from fleet.enrol import Enrolment, Place
-from fleet.errors import AccessRefused, Exit, FleetError, UsageError
+from fleet.errors import AccessRefused, FleetError, UsageError
 from fleet.inventory import Host, Inventory
 from fleet.ssh import Connection, Endpoint
 from roles.backup import FOLDER
@@ -149,11 +149,7 @@ class Restoration:
 
     def _converge(self, connection: Connection) -> None:
         self.say("its roles")
-        done = on_host(connection, catalog(self.inventory, self.host), lambda text: None)
-        if done.code != Exit.DONE:
-            raise FleetError(
-                "\n".join([f"{self.host.name}: {done.detail}", *done.lines]), done.remedy
-            )
+        step(connection, self.host, catalog(self.inventory, self.host))
 
     def _data(self, connection: Connection) -> None:
         """Has the host bring back database and content by itself, and watches it."""

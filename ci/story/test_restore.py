@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,11 @@ def unacknowledged(world: World, name: str) -> str:
     return world.ssh(name, f"sudo find {OUTBOX} -name '*.cs' | wc -l").strip()
 
 
+def entries(world: World) -> list[dict[str, Any]]:
+    """The whole audit log, the oldest entry first."""
+    return world.fab_json("audit", "--last", "1000")
+
+
 def test_a_destroyed_hangar_comes_back_and_nothing_is_lost(
     backed_up: World, tmp_path: Path
 ) -> None:
@@ -49,7 +55,8 @@ def test_a_destroyed_hangar_comes_back_and_nothing_is_lost(
     late = watch_something(world, name, 7)
     world.fab("sync", "--target", name)
     expect_at_hangar(world, late, 7)
-    before = world.fab_json("status")
+    before, written = world.fab_json("status"), entries(world)
+    assert written
     world.lab.replace("hangar")
     world.fab(
         "restore",
@@ -58,6 +65,13 @@ def test_a_destroyed_hangar_comes_back_and_nothing_is_lost(
         "--fingerprint",
         world.lab.fingerprint("hangar"),
     )
+    then = entries(world)
+    assert then[: len(written)] == written
+    assert [(each["what"], each["event"]) for each in then[len(written) :]] == [
+        ("restore", "issued"),
+        ("restore", "ended"),
+    ]
+    assert then[len(written)]["counter"] > max(each.get("counter", 0) for each in written)
     expect_usage(world, early, 5)
     expect_usage(world, late, 7)
     eventually(
