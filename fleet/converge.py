@@ -128,7 +128,7 @@ def step(connection: Connection, host: Host, declared: require.Catalog) -> list[
         raise Offline(f"{host.name}: {done.detail}", done.remedy)
     if done.code != Exit.DONE:
         raise FleetError("\n".join([f"{host.name}: {done.detail}", *done.lines]), done.remedy)
-    return [f"{host.name}: {change['key']}" for change in done.data["changes"]]
+    return [change["key"] for change in done.data["changes"]]
 
 
 def on_host(

@@ -207,8 +207,10 @@ class Enrolment:
     ) -> None:
         named = ", ".join(role for role in host.roles if role in roles)
         self.say(f"roles of {host.name}: {named}")
+        # What is said is of our host, so only another's name must be told.
+        of = "" if host.name == self.host.name else f"{host.name}: "
         for change in step(connection, host, catalog(inventory, host, roles)):
-            self._changed(change)
+            self._changed(f"{of}{change}")
 
     def _write(self, facts: Mapping[str, str]) -> None:
         before = dict(self.host.facts)

@@ -93,7 +93,7 @@ class Retirement:
         only = tuple(role for role in hangar.roles if role in ROLES)
         declared = catalog(self.inventory, hangar, only)
         for change in step(self.connections.to(hangar), hangar, declared):
-            self._changed(change)
+            self._changed(f"{hangar.name}: {change}")
 
     def _changed(self, what: str) -> None:
         self._changes.append(what)
