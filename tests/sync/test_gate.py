@@ -147,10 +147,10 @@ def test_a_full_inbox_takes_no_more_and_says_whose_fault_it_may_be(
     thief: Thief, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = str(thief.state / "sync" / "inbox" / "EC-TAA")
-    gate.bounds(inbox)
+    gate.room(inbox)
     monkeypatch.setattr(gate, "MOST_BYTES", 1)
     with pytest.raises(Refusal, match=r"the inbox holds .* and may hold 0 MB"):
-        gate.bounds(inbox)
+        gate.room(inbox)
     monkeypatch.undo()
     monkeypatch.setattr(gate, "MOST_FILES", 1)
     with pytest.raises(Refusal, match="in 2 files"):
@@ -172,6 +172,18 @@ def test_a_push_that_fills_the_inbox_is_stopped_with_all_that_it_started(
     assert (inbox / "flood").stat().st_size == size < 10**6
 
 
+def test_one_file_fills_the_inbox_and_not_the_disk(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(gate, "LOOK_S", 60)
+    inbox = thief.state / "sync" / "inbox" / "EC-TAA"
+    (inbox / "before").write_bytes(bytes(1 << 18))
+    with pytest.raises(Refusal, match="the inbox holds 1 MB"):
+        gate.watched(["dd", "if=/dev/zero", f"of={inbox}/flood", "bs=64k"], str(inbox))
+    assert (1 << 19) < (inbox / "flood").stat().st_size <= (1 << 20) - (1 << 18)
+
+
 def test_what_cannot_be_counted_takes_no_more(
     thief: Thief, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +198,7 @@ def test_what_cannot_be_counted_takes_no_more(
 
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(Refusal, match="holds what cannot be read"):
-        gate.bounds(str(hidden.parent))
+        gate.room(str(hidden.parent))
 
 
 def test_a_push_may_not_reserve_room() -> None:
