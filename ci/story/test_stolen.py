@@ -212,13 +212,22 @@ def test_nothing_that_is_read_can_be_written_by_whoever_comes_in_with_an_aircraf
 
 
 def test_a_push_without_end_is_stopped_before_it_fills_the_disk(thief: Thief) -> None:
-    code, said = thief.tries(
-        "truncate -s 3G /tmp/evil/flood; push -z /tmp/evil/flood $hangar:./ || {{ rm -r /tmp/evil; exit 1; }}"
-    )
-    assert code != 0
-    assert "turnaround: refused: the inbox holds" in said
     inbox = f"/var/lib/turnaround/sync/inbox/{thief.own}"
-    assert int(thief.world.ssh("hangar", f"sudo du -sm {inbox}").split()[0]) < 1500
+
+    def pushed(make: str) -> tuple[str, int]:
+        code, said = thief.tries(
+            f"{make}; push -z /tmp/evil/ $hangar:./ || {{{{ rm -r /tmp/evil; exit 1; }}}}"
+        )
+        assert code != 0
+        return said, int(thief.world.ssh("hangar", f"sudo du -sm {inbox}").split()[0])
+
+    said, size = pushed("truncate -s 3G /tmp/evil/flood")
+    assert "File too large" in said
+    assert size < 1100
+    # Small enough each, and without end together.
+    said, size = pushed("for n in $(seq 30); do truncate -s 100M /tmp/evil/flood$n; done")
+    assert "turnaround: refused: the inbox holds" in said
+    assert size < 2000
     assert "the inbox holds" in thief.tries("push /tmp/evil/ $hangar:./")[1]
     thief.world.ssh("hangar", f"sudo find {inbox} -name '*flood*' -delete")
 
