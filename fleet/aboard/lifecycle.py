@@ -34,6 +34,7 @@ def offer(world: World, source: BinaryIO) -> dict[str, object]:
     manifest = head.manifest
     if world.current(manifest.kind) == manifest.version:
         unpack.check_same(world, manifest)
+        _count(world, head)
     unpack.check_room(world, manifest)
     heads.keep(world, head)
     record = states.load(world).get(manifest.kind, manifest.version)
@@ -66,6 +67,7 @@ def accept(world: World, source: BinaryIO) -> Result:
         stage = record.stage if record else None
         if former == version and stage is not Stage.TRIAL:
             unpack.check_same(world, manifest)
+            state = states.count(world, state, kind, head.taken)
             if stage is not Stage.CONFIRMED:
                 states.record(world, state, kind, _new(world, state, manifest, Stage.CONFIRMED))
             return Result("already", kind, version, version)
@@ -178,6 +180,15 @@ def listing(world: World) -> dict[str, object]:
         },
         "bytes": disk.size_of(world.home / "blobs"),
     }
+
+
+def _count(world: World, head: heads.Head) -> None:
+    """Counts an order for what is current already: nothing of it comes, but older ones are over."""
+    kind = head.manifest.kind
+    with lock.held(world, "offer"):
+        state = states.load(world)
+        if head.envelope.counter > (state.counter(kind) or 0):
+            states.count(world, state, kind, head.taken)
 
 
 def _new(world: World, state: State, manifest: Manifest, stage: Stage) -> Record:

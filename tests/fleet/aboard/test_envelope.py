@@ -263,3 +263,16 @@ def test_a_state_file_from_before_there_were_counters_is_read(host: Host) -> Non
     del document["taken"]
     path.write_text(json.dumps(document))
     assert host.accept(TWO).result == "confirmed"
+
+
+@pytest.mark.parametrize("asked", ["offer", "accept"])
+def test_an_order_for_what_is_current_ends_the_older_ones(
+    signed: Host, eva: Signer, asked: str
+) -> None:
+    sealed = eva.seal(ONE, counter=9)
+    if asked == "offer":
+        lifecycle.offer(signed.world, io.BytesIO(ONE.head(sealed)))
+    else:
+        assert signed.accept(ONE, ONE.frames([], sealed)).result == "already"
+    reason = refused(signed, TWO.frames(sealed=eva.seal(TWO, counter=7)))
+    assert "expected a counter of 9 or more, found 7" in reason

@@ -9,13 +9,15 @@ from random import Random
 
 import pytest
 
-from fleet.aboard import lifecycle, state, store
+from fleet.aboard import envelope, lifecycle, state, store
 from fleet.aboard.errors import AboardError, ManifestError
 from fleet.aboard.steps import Step
+from fleet.aboard.trial import Result
 from tests.disk import Image, Op, images, lay_out
-from tests.fleet.aboard.host import Built, Cut, Host, build, wheel
+from tests.fleet.aboard.host import SIGNATURE, Built, Cut, Host, build, wheel
 from tests.watcher import Killed, Watcher
 
+ORDER = 1_900_000_000  # higher than the counters of all other orders here
 MOST = 5  # disks that are looked at after each operation, and more when all is over
 MOST_AT_LAST = 24
 
@@ -111,8 +113,10 @@ def nothing(host: Host) -> None:
     """A host that never had a release."""
 
 
-def to_new(host: Host) -> object:
-    return host.accept(NEW)
+def to_new(host: Host) -> Result:
+    """However often, it is one order."""
+    sealed = envelope.pack(NEW.said(ORDER).text(), SIGNATURE)
+    return host.accept(NEW, NEW.frames(store.missing(host.world, NEW.manifest), sealed))
 
 
 def to_old(host: Host) -> object:
@@ -205,7 +209,7 @@ def _is_whole(host: Host, version: str) -> bool:
 
 def finish(bench: Bench) -> None:
     """Sees that the next run finishes, and leaves only what is whole."""
-    result = bench.host.accept(NEW)
+    result = to_new(bench.host)
     names = [path.name for path in (bench.host.world.home / "releases/onboard").iterdir()]
     # What was being removed goes with the next release.
     keeps = result.result == "already"
