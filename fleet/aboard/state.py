@@ -58,7 +58,8 @@ class Record:
             one's is the one to roll back to.
         reason: why it was returned from.
         trial: only while it is on trial.
-        bad: the counter of the order in which it proved bad; only a newer order tries it again.
+        bad: the counter of the last order when it proved bad, or when ops left it; only a newer order
+            tries it again.
     """
 
     version: str

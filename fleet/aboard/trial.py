@@ -116,8 +116,10 @@ def attempt(
             world.at(Step.CONFIRM)
             good = [replace(record, stage=Stage.CONFIRMED, trial=None, at=world.stamp())]
             if leaving and (left := state.get(kind, former)):
+                # Else the order that brought it could bring it back against theirs.
+                stamp, bad = world.stamp(), state.counter(kind)
                 good.append(
-                    replace(left, stage=Stage.ROLLED_BACK, reason=leaving, at=world.stamp())
+                    replace(left, stage=Stage.ROLLED_BACK, reason=leaving, at=stamp, bad=bad)
                 )
             state = states.record(world, state, kind, *good)
     except (OSError, AboardError) as error:

@@ -276,3 +276,16 @@ def test_an_order_for_what_is_current_ends_the_older_ones(
         assert signed.accept(ONE, ONE.frames([], sealed)).result == "already"
     reason = refused(signed, TWO.frames(sealed=eva.seal(TWO, counter=7)))
     assert "expected a counter of 9 or more, found 7" in reason
+
+
+def test_what_ops_went_back_from_comes_again_by_a_newer_order_only(
+    signed: Host, eva: Signer
+) -> None:
+    frames = TWO.frames(sealed=eva.seal(TWO, counter=7))
+    signed.accept(TWO, frames)
+    lifecycle.rollback(signed.world, "onboard")
+    again = signed.accept(TWO, frames)
+    assert (again.result, signed.current()) == ("refused", ONE.version)
+    assert f"ops went back to {ONE.version}; deploy anew" in str(again.reason)
+    newer = TWO.frames(sealed=eva.seal(TWO, counter=8))
+    assert signed.accept(TWO, newer).result == "confirmed"

@@ -113,9 +113,9 @@ def nothing(host: Host) -> None:
     """A host that never had a release."""
 
 
-def to_new(host: Host) -> Result:
+def to_new(host: Host, order: int = ORDER) -> Result:
     """However often, it is one order."""
-    sealed = envelope.pack(NEW.said(ORDER).text(), SIGNATURE)
+    sealed = envelope.pack(NEW.said(order).text(), SIGNATURE)
     return host.accept(NEW, NEW.frames(store.missing(host.world, NEW.manifest), sealed))
 
 
@@ -209,7 +209,7 @@ def _is_whole(host: Host, version: str) -> bool:
 
 def finish(bench: Bench) -> None:
     """Sees that the next run finishes, and leaves only what is whole."""
-    result = to_new(bench.host)
+    result = to_new(bench.host, ORDER + 1)
     names = [path.name for path in (bench.host.world.home / "releases/onboard").iterdir()]
     # What was being removed goes with the next release.
     keeps = result.result == "already"
