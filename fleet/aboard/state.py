@@ -160,7 +160,7 @@ def load(world: World) -> State:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise AboardError(
             f"{path}: not what aboard wrote ({error}); move it away and deploy again: what is "
-            "current stays current, only the memory of former releases is lost"
+            "current stays current, only the memory of former releases and counters is lost"
         ) from error
 
 

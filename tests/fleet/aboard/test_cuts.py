@@ -206,3 +206,12 @@ def test_what_a_cut_left_behind_goes_with_the_next_release(host: Host) -> None:
     host.accept(build(2))
     folder = host.world.home / "releases/onboard"
     assert [path.name for path in folder.iterdir()] == [build(2).version]
+
+
+def test_what_is_current_serves_after_a_boot_though_the_memory_is_damaged(host: Host) -> None:
+    one = build(1)
+    host.accept(one)
+    (host.world.state_folder / "state.json").write_text("{")
+    (failed,) = host.reboot()
+    assert (failed.result, host.served) == ("failed", one.version)
+    assert "move it away and deploy again" in str(failed.reason)
