@@ -92,7 +92,7 @@ def _ask(world: World, manifest: Manifest, socket: str, path: str) -> str | None
     try:
         answer = json.loads(body)
         healthy, revision = answer["healthy"], answer["revision"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return f"{path} answered {status} with {len(body)} bytes that are no health report"
     if revision != manifest.revision:
         return f"{path} speaks for revision {revision}, expected {manifest.revision}"

@@ -127,6 +127,16 @@ def test_a_release_that_speaks_for_another_revision_is_refused(host: Host) -> No
     assert f"revision {one.manifest.revision}, expected {two.manifest.revision}" in host.reason(two)
 
 
+def test_an_answer_that_is_no_health_report_is_a_reason_like_any(host: Host) -> None:
+    one, two = build(1), build(2)
+    host.accept(one)
+    for said in (b"[" * 60_000, b"7", b"<p>"):
+        world = replace(host.world, ask=lambda path, target, within_s, said=said: (200, said))
+        result = lifecycle.accept(world, io.BytesIO(two.frames()))
+        assert (result.result, host.stage(two)) == ("refused", "rolled_back")
+        assert f"{len(said)} bytes that are no health report" in str(result.reason)
+
+
 def test_a_first_release_that_is_not_well_leaves_none_and_its_units_stopped(host: Host) -> None:
     one = build(1)
     host.spoilt.add(one.version)
