@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
@@ -33,8 +34,15 @@ def head() -> str:
 
 
 def upgrade(engine: Engine) -> str:
-    """Bring the database to `head()` in one transaction and return it; nothing to do is fine."""
+    """Bring the database to `head()` in one transaction and return it; nothing to do is fine.
+
+    A database that newer code has taken further stays so, and that version is returned: migrations only
+    expand before a switch, so older code works with it.
+    """
     with engine.begin() as connection:
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": HEAD_LOCK})
+        found = MigrationContext.configure(connection).get_current_revision() or ""
+        if found > head():
+            return found
         command.upgrade(config(connection), "head")
     return head()
