@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fleet import artifact
 from fleet.aboard.errors import ManifestError
-from fleet.aboard.manifest import MAPS, NAME, File, Manifest, parse
+from fleet.aboard.manifest import MAPS, NAME, File, Manifest, is_inside, parse
 from fleet.artifact import Artifact
 from fleet.build import TOP
 from fleet.errors import UsageError
@@ -68,8 +68,14 @@ def package(name: str, source: Path, out: Path = TOP / ".build") -> Artifact:
         )
     newest, found = 0.0, []
     for path in _files(source):
+        place = path.relative_to(source).as_posix()
+        if not is_inside(place):
+            raise UsageError(
+                f"{source}: expected a printable name without a backslash, found {place!r}",
+                "rename it",
+            )
         newest = max(newest, path.stat().st_mtime)
-        found.append(artifact.keep(path, path.relative_to(source).as_posix(), out))
+        found.append(artifact.keep(path, place, out))
     files = artifact.files(found)
     digest = _digest(files)
     manifest = Manifest(
@@ -132,4 +138,4 @@ def _unreadable(error: OSError) -> None:
 def _digest(files: tuple[File, ...]) -> str:
     """SHA-256 of the list of files in its one order: path, a NUL, hash, a line feed."""
     listing = "".join(f"{file.path}\0{file.sha256}\n" for file in files)
-    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(listing.encode()).hexdigest()

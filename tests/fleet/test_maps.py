@@ -70,6 +70,16 @@ def test_a_name_must_be_plain(name: str) -> None:
         maps.kind_of(name)
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9.json", b"a\nb", b"a\\b"])
+def test_a_file_with_an_odd_name_is_refused_by_its_name(
+    source: Path, tmp_path: Path, name: bytes
+) -> None:
+    (source / os.fsdecode(name)).write_text("{}")
+    with pytest.raises(UsageError) as caught:
+        maps.package("iberia", source, tmp_path / "out")
+    assert repr(os.fsdecode(name)) in caught.value.what
+
+
 def test_what_no_release_can_hold_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone: expected the folder with the files of the maps"):
         maps.package("iberia", tmp_path / "gone", tmp_path / "out")
