@@ -156,7 +156,7 @@ def _stand(world: World, kind: str) -> Result:
     try:
         wrong = serving.stand(world, store.manifest_of(world.link(kind)))
     except (OSError, ManifestError) as error:
-        wrong = f"what is current cannot be read: {error}; deploy it again"
+        wrong = f"what is current cannot be read: {error}; {unpack.ANOTHER}"
     return Result("failed" if wrong else "stands", kind, version, None, wrong)
 
 

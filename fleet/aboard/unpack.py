@@ -18,6 +18,7 @@ from .world import World
 SOURCES = "app"
 """The folder of a release with our own packages, as plain files: of a change only what it touched travels."""
 
+ANOTHER = "deploy another revision, or go back with fab rollback"
 UNPACKED_LIMIT = 2 << 30
 COMPILE_SECONDS = 300.0
 _TO_SITE_PACKAGES = ("purelib", "platlib")
@@ -186,8 +187,13 @@ def check_same(world: World, manifest: Manifest) -> None:
 
     Raises:
         ManifestError: it is.
+        AboardError: nobody can say, because what is current cannot be read.
     """
-    if store.manifest_of(world.release(manifest.kind, manifest.version)) != manifest:
+    try:
+        here = store.manifest_of(world.release(manifest.kind, manifest.version))
+    except (OSError, ManifestError) as error:
+        raise AboardError(f"what is current cannot be read: {error}; {ANOTHER}") from error
+    if here != manifest:
         raise ManifestError(
             f"{manifest.kind} {manifest.version} is current here with other contents; one "
             "version is one set of files: commit, build and send the new revision"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -298,3 +299,21 @@ def test_a_file_that_the_disk_damaged_is_removed_so_that_the_next_run_sends_it(h
     with pytest.raises(AboardError, match=r"wheels/library\.whl\) is damaged on this disk"):
         host.accept(two)
     assert host.accept(two).result == "confirmed"
+
+
+@pytest.mark.parametrize("remedy", ["another revision", "rollback"])
+def test_what_is_current_and_cannot_be_read_is_said_with_a_remedy_that_helps(
+    host: Host, remedy: str
+) -> None:
+    one, two, three = build(1), build(2), build(3)
+    host.accept(one)
+    host.accept(two)
+    shutil.rmtree(host.world.release("onboard", two.version))
+    assert "deploy another revision, or go back with fab rollback" in str(host.reboot()[0].reason)
+    for order in (host.offer, host.accept):
+        with pytest.raises(AboardError, match=r"cannot be read: .*deploy another revision, or go"):
+            order(two)
+    if remedy == "rollback":
+        assert lifecycle.rollback(host.world, "onboard").version == host.served == one.version
+    else:
+        assert host.accept(three).result == "confirmed"
