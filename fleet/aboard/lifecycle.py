@@ -92,8 +92,9 @@ def accept(world: World, source: BinaryIO) -> Result:
             if wrong := _set_up(world, manifest):
                 at, counter = world.stamp(), state.counter(kind)
                 bad = replace(staged, stage=Stage.ROLLED_BACK, reason=wrong, at=at, bad=counter)
-                states.record(world, state, kind, bad)
-                return Result("refused", kind, version, former, wrong)
+                state = states.record(world, state, kind, bad)
+                untidy = [wrong, trial.clean(world, state, kind, version)]
+                return Result("refused", kind, version, former, "; and ".join(filter(None, untidy)))
         return trial.attempt(world, state, manifest, former)
 
 

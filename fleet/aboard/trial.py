@@ -125,11 +125,14 @@ def attempt(
     except (OSError, AboardError) as error:
         wrong, proven = str(error), False
     if wrong:
-        result = go_back(world, state, kind, record, wrong, proven=proven, served=served)[1]
+        state, result = go_back(world, state, kind, record, wrong, proven=proven, served=served)
+        untidy = [result.reason, clean(world, state, kind, version)]
+        result = replace(result, reason="; and ".join(filter(None, untidy)))
         return result if served else replace(result, result="refused")
     world.at(Step.DRAIN)
     still = serving.drain(world, manifest.beside, version)
-    untidy = [still, _clean(world, state, kind, former)]
+    world.at(Step.CLEAN)
+    untidy = [still, clean(world, state, kind, former)]
     return Result("confirmed", kind, version, former, "; ".join(filter(None, untidy)) or None)
 
 
@@ -210,8 +213,10 @@ def go_back(
     return state, Result("returned", kind, record.version, former, reason)
 
 
-def _clean(world: World, state: State, kind: str, former: str | None) -> str | None:
-    """Keeps the last good releases, removes the others and what only they needed.
+def clean(world: World, state: State, kind: str, former: str | None) -> str | None:
+    """Keep the last good releases, remove the others and what only they needed.
+
+    Bad ones must not pile up either: nobody makes room on an aircraft by hand.
 
     Args:
         former: what was left a moment ago stays until the next time, however it was left: a page of it
@@ -220,7 +225,6 @@ def _clean(world: World, state: State, kind: str, former: str | None) -> str | N
     Returns:
         What could not be removed; that is no reason to doubt the release.
     """
-    world.at(Step.CLEAN)
     try:
         folder = world.home / "releases" / kind
         kept = {one.version for one in state.good(kind)[:KEPT]} | {world.current(kind), former}

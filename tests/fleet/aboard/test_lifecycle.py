@@ -317,3 +317,21 @@ def test_what_is_current_and_cannot_be_read_is_said_with_a_remedy_that_helps(
         assert lifecycle.rollback(host.world, "onboard").version == host.served == one.version
     else:
         assert host.accept(three).result == "confirmed"
+
+
+@pytest.mark.parametrize("fails", ["setup", "beside", "serving"])
+def test_bad_releases_do_not_pile_up(host: Host, fails: str) -> None:
+    one = build(1)
+    host.accept(one)
+    if fails == "setup":
+        host.setup = Completed(1, "no such column")
+    for number in range(2, 6):
+        bad = build(number)
+        {"beside": host.ill, "serving": host.spoilt}.get(fails, set()).add(bad.version)
+        assert host.accept(bad).exit_code == 4
+    there = {path.name for path in (host.world.home / "releases/onboard").iterdir()}
+    assert there == {one.version, bad.version}
+    named = {*one.manifest.sizes, *bad.manifest.sizes}
+    assert {path.name for path in (host.world.home / "blobs").glob("??/*")} == named
+    assert host.current() == host.served == one.version
+    assert host.stage(build(2)) == "rolled_back"
