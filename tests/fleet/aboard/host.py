@@ -1,4 +1,4 @@
-"""A host for aboard's tests: real files and a real unix socket; commands, clocks and boots are told.
+"""A host for aboard's tests: real files; commands, answers over sockets, clocks and boots are told.
 
 Its artifacts are signed by nobody, and its ssh-keygen takes that for good: what is signed in earnest is in
 `tests.fleet.aboard.signing`.
@@ -12,17 +12,14 @@ import itertools
 import json
 import os
 import shutil
-import socketserver
 import tempfile
-import threading
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from fleet.aboard import envelope, lifecycle, state, store, stream, world
+from fleet.aboard import envelope, lifecycle, state, store, stream
 from fleet.aboard.envelope import Envelope
 from fleet.aboard.manifest import Beside, File, Health, Manifest
 from fleet.aboard.steps import Step
@@ -128,6 +125,7 @@ class Host:
         flapping: versions that are well every second time.
         setup: what the setup command answers.
         log: what each unit's processes printed.
+        servers: the versions that run, each behind a path that stands for its socket.
         cut_at: the step at which everything ends.
     """
 
@@ -147,7 +145,7 @@ class Host:
     commands: list[list[str]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     running: str | None = None
-    servers: dict[str, _Server] = field(default_factory=dict)
+    servers: list[str] = field(default_factory=list)
     memory_free: float = 0.5
     asked: int = 0
 
@@ -163,6 +161,7 @@ class Host:
             machine="x86_64",
             user=None,
             run=self._run,
+            ask=self._ask,
             since_boot=lambda: self.clock_s,
             boot_id=lambda: f"boot-{self.boot}",
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.clock_s),
@@ -181,7 +180,7 @@ class Host:
     def served(self) -> str | None:
         """The version that answers where nginx asks; None when nobody does."""
         try:
-            status, body = world.ask(self.world.inside(SOCKET), "/health", 5)
+            status, body = self.world.ask(self.world.inside(SOCKET), "/health", 5)
         except OSError:
             return None
         return str(json.loads(body)["version"]) if status in (200, 503) else None
@@ -281,14 +280,24 @@ class Host:
     def _start(self, versions: Iterable[str]) -> None:
         for version in versions:
             if version not in self.servers:
-                self.servers[version] = _serve(self, version)
+                self._socket(version).touch(exist_ok=False)
+                self.servers.append(version)
 
     def _stop(self, versions: Iterable[str]) -> None:
         for version in versions:
-            if server := self.servers.pop(version, None):
-                server.shutdown()
-                server.server_close()
-                Path(str(server.server_address)).unlink(missing_ok=True)
+            if version in self.servers:
+                self.servers.remove(version)
+                self._socket(version).unlink(missing_ok=True)
+
+    def _socket(self, version: str) -> Path:
+        return self.world.inside(BESIDE.own(version))
+
+    def _ask(self, path: Path, target: str, timeout_s: float) -> tuple[int, bytes]:
+        """What the version says to which this path leads."""
+        for version in self.servers:
+            if path.samefile(self._socket(version)):
+                return self.answer(version)
+        raise ConnectionRefusedError(f"nobody listens on {path}")
 
     def answer(self, version: str) -> tuple[int, bytes]:
         """What a release says at /health."""
@@ -301,29 +310,6 @@ class Host:
         well = well and not (version in self.flapping and self.asked % 2)
         body = {"healthy": well, "revision": release.revision, "version": version}
         return (200 if well else 503), json.dumps(body).encode()
-
-
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-
-
-def _serve(host: Host, version: str) -> _Server:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = host.answer(version)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-        def address_string(self) -> str:
-            return "unix"
-
-    server = _Server(str(host.root) + BESIDE.own(version), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    return server
 
 
 def new_host() -> Host:
