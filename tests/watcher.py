@@ -36,6 +36,8 @@ class Watcher:
         root: the folder; everything in it counts as synced.
         lost: tells by its place in the code, such as "disk.write", whether a sync is left out.
         kill_at: after so many operations nothing is done any more; below 0 never.
+
+    `first_lost` says how many operations were done when the first sync was left out.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Watcher:
         self.root, self.lost, self.kill_at = root, lost, kill_at
         self.ops: list[Op] = []
         self.places: set[str] = set()
+        self.first_lost: int | None = None
         self._nodes: dict[int, int] = {}
         self._known: dict[int, Node] = {}
         self._stamps: dict[int, tuple[int, ...]] = {}
@@ -78,7 +81,7 @@ class Watcher:
         """Writes down that a folder was synced with all that is below it, at this place in the code."""
         self.before()
         self.places.add(place)
-        if not self.lost(place):
+        if self._is_kept(place):
             below = [folder, *folder.rglob("*")]
             nodes = dict.fromkeys(self._nodes[path.lstat().st_ino] for path in below)
             self.ops += [Op("sync", node) for node in nodes]
@@ -98,8 +101,14 @@ class Watcher:
             return
         place = _place()
         self.places.add(place)
-        if not self.lost(place):
+        if self._is_kept(place):
             self.ops.append(Op("sync", node))
+
+    def _is_kept(self, place: str) -> bool:
+        lost = self.lost(place)
+        if lost and self.first_lost is None:
+            self.first_lost = len(self.ops)
+        return not lost
 
     def _look(self) -> None:
         self._looking = True
