@@ -36,9 +36,8 @@ def placed(eva: Signer) -> Iterator[Path]:
     """The folder as the role places it: the plain files, under another name, and whom to trust."""
     with tempfile.TemporaryDirectory(dir=memory()) as root:
         folder = Path(root) / "opt/turnaround/aboard"
-        folder.mkdir(parents=True)
-        for path in SOURCE.glob("*.py"):
-            shutil.copy(path, folder)
+        # With what was compiled of them, which each of these processes would do anew.
+        shutil.copytree(SOURCE, folder)
         trust(Path(root), eva)
         yield folder
 

@@ -13,9 +13,9 @@ import require
 from require.errors import DeclarationError
 
 FAKE = """#!/bin/sh
-cd "$(dirname "$0")"
-echo "$(basename "$0") $*" >>log
-case "$(basename "$0") $1" in
+cd "${0%/*}"
+echo "${0##*/} $*" >>log
+case "${0##*/} $1" in
     "nginx -t") exit "$(cat bad 2>/dev/null || echo 0)" ;;
     "nginx -T") cat listens 2>/dev/null || true ;;
     "ss -Hltnp") cat held 2>/dev/null || true ;;
