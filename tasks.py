@@ -55,7 +55,7 @@ def demo(c: Context) -> None:
 def test(c: Context, fast: bool = False) -> None:
     """Everything, hosts included; with --fast all that is done in a minute."""
     # Hosts are one lab, told one story; what needs none may run on all cores.
-    args = ["-m", "not hosts and not slow", "-n", "auto"] if fast else []
+    args = ["-m", "not hosts and not slow", "-n", "auto", "--dist", "worksteal"] if fast else []
     # Compiling three hundred tests anew costs each worker five seconds.
     _must("the test suite", _python("-m", "pytest", *args, PYTHONDONTWRITEBYTECODE=""))
 

@@ -18,7 +18,7 @@ from tests.fleet.server import ssh_server
 NO_OP, WITH_CHANGES = 10, 12
 
 
-@pytest.mark.parametrize("count", [1, 33, 330])
+@pytest.mark.parametrize("count", [1, 33, pytest.param(330, marks=pytest.mark.slow)])
 def test_trips_do_not_grow_with_the_number_of_resources(memory: Path, count: int) -> None:
     with require.declare() as declared:
         for number in range(count):

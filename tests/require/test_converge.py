@@ -62,7 +62,7 @@ def test_check_shows_what_would_change_and_touches_nothing(host: Host) -> None:
     assert not (host.root / "more").exists()
 
 
-@pytest.mark.parametrize("count", [1, 33, 330])
+@pytest.mark.parametrize("count", [1, 33, pytest.param(330, marks=pytest.mark.slow)])
 def test_trips_do_not_grow_with_the_number_of_resources(host: Host, count: int) -> None:
     with host.files(count) as catalog:
         pass

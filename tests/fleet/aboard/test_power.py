@@ -20,6 +20,7 @@ from tests.watcher import Killed, Watcher
 ORDER = 1_900_000_000  # higher than the counters of all other orders here
 MOST = 5  # disks that are looked at after each operation, and more when all is over
 MOST_AT_LAST = 24
+SLOW = pytest.mark.slow
 
 
 class Broken(AssertionError):
@@ -137,6 +138,7 @@ RUNS = {
     ),
     "recover": Run(cut, Host.reboot, OLD),
 }
+MANY_DISKS = ("cleaning", "other contents")
 # Each is needed: without it some power cut in this run breaks what is promised.
 SYNCS = {
     "disk.sync_folder of disk.make_folder of lock.held": "first",
@@ -260,7 +262,9 @@ def _disks(watcher: Watcher, first: int) -> Iterator[tuple[int, Image]]:
                 yield count, image
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[SLOW] * (name in MANY_DISKS)) for name in RUNS]
+)
 def test_a_power_cut_at_any_moment_breaks_nothing(bench: Bench, name: str) -> None:
     run = RUNS[name]
     run.before(bench.host)
@@ -280,7 +284,7 @@ def test_each_sync_is_needed(bench: Bench, place: str) -> None:
         run.do(bench.host)
     assert watcher.first_lost is not None
     # Up to there it is the run in which nothing is lost.
-    assert next(broken(bench, watcher, run, every=1, first=watcher.first_lost), "")
+    assert next(broken(bench, watcher, run, first=watcher.first_lost), "")
 
 
 def _is_named(op: Op) -> bool:
@@ -315,7 +319,9 @@ def killed(bench: Bench, run: Run, lost: str = "") -> Iterator[str]:
         yield from broken(bench, again, run, first=len(again.ops))
 
 
-@pytest.mark.parametrize("name", ["first", "good", "other contents"])
+@pytest.mark.parametrize(
+    "name", ["first", pytest.param("good", marks=SLOW), pytest.param("other contents", marks=SLOW)]
+)
 def test_a_power_cut_after_a_run_that_was_killed_breaks_nothing(bench: Bench, name: str) -> None:
     assert list(killed(bench, RUNS[name])) == []
 
