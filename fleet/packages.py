@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from fleet.errors import FleetError
 
 INSTALL_TIMEOUT_S = 900.0
 LOCK_WAIT_S = 300
+LOCK = Path("/run/lock/turnaround-packages")
 
 
 def tell(line: str) -> None:
@@ -66,19 +70,32 @@ def ensure(
             f"{purpose} needs {', '.join(lacking)}, and only root may install packages",
             f"as root: {command}",
         )
-    say(f"turnaround: installing {', '.join(lacking)} for {purpose} (apt-get, once)")
-    try:
-        _install(lacking)
-    except FleetError:
-        # The lists may be absent or older than the mirror: refresh them, and only then give up.
+    with _alone():
+        # Whoever had the lock may have installed just these.
+        lacking = missing(wanted, _dpkg(wanted))
+        if not lacking:
+            return
+        say(f"turnaround: installing {', '.join(lacking)} for {purpose} (apt-get, once)")
         try:
-            _run(["apt-get", "update"])
             _install(lacking)
-        except FleetError as error:
-            raise FleetError(
-                f"could not install {', '.join(lacking)} for {purpose}: {error.what}",
-                f"see that this works, then try again: {command}",
-            ) from None
+        except FleetError:
+            # The lists may be absent or older than the mirror: refresh them, and only then give up.
+            try:
+                _run(["apt-get", "update"])
+                _install(lacking)
+            except FleetError as error:
+                raise FleetError(
+                    f"could not install {', '.join(lacking)} for {purpose}: {error.what}",
+                    f"see that this works, then try again: {command}",
+                ) from None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One of our commands at a time: `apt-get update`, unlike install, waits for nobody."""
+    with LOCK.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _dpkg(names: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +93,27 @@ def test_without_apt_the_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         FleetError, match="the lab needs the Debian packages nginx, and this machine"
     ):
         packages.ensure(["nginx"], purpose="the lab")
+
+
+@pytest.mark.usefixtures("as_root")
+def test_what_another_run_installed_meanwhile_is_not_installed_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(packages, "LOCK", tmp_path / "lock")
+    apt, looked = use(monkeypatch, Apt()), threading.Event()
+    first = packages._dpkg
+
+    def dpkg(names: list[str]) -> str:
+        try:
+            return first(names)
+        finally:
+            looked.set()
+
+    monkeypatch.setattr(packages, "_dpkg", dpkg)
+    with packages._alone():
+        waiting = threading.Thread(target=packages.ensure, args=(["nginx"],))
+        waiting.start()
+        looked.wait(10)
+        apt.installed = "nginx installed\n"
+    waiting.join(10)
+    assert apt.asked == []
