@@ -14,11 +14,6 @@ from ci.story.teller import Teller
 from ci.story.world import World
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs hosts comes last: the quick tests say first what they can say alone."""
-    items.sort(key=lambda item: item.get_closest_marker("hosts") is not None)
-
-
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     """A lab of this run alone: bare hosts, through the whole story; down again at the end."""
