@@ -8,9 +8,9 @@ import require
 from roles.context import Context
 
 SOURCES = Path(__file__).resolve().parent.parent / "fleet" / "aboard"
-# Isolated: root's import path holds nothing of the caller's folder or environment.
 # The namespaces of what ops sign: releases, and configurations that wait at the hangar.
 SIGNED = "turnaround-release,turnaround-configuration"
+# Isolated: root's import path holds nothing of the caller's folder or environment.
 PROGRAM = '#!/bin/sh\nexec /usr/bin/python3 -B -I /opt/turnaround/aboard "$@"\n'
 
 
@@ -29,6 +29,8 @@ def apply(host: Context) -> None:
             for key in host.vars.public_keys("release_signers")
         ),
     )
+    # Before anything was shipped, too: a unit with a place to write that is not there does not start.
+    require.file.directory("/var/lib/turnaround/aboard")
     require.systemd.unit("turnaround-aboard-recover.service", template="systemd/recover.service.j2")
     require.systemd.service("turnaround-aboard-recover", running=None)
     require.systemd.timer(

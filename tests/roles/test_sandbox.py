@@ -43,6 +43,14 @@ def test_every_service_of_ours_has_walls_and_limits(host: str) -> None:
             assert values(text, limit), (name, limit)
 
 
+@pytest.mark.parametrize("host", ROLES)
+def test_where_a_service_may_write_is_there_before_it_starts(host: str) -> None:
+    catalog = declared(fleet()[host])
+    for name, text in services(host).items():
+        for path in " ".join(values(text, "ReadWritePaths")).split():
+            assert f"file:{path}" in catalog, (name, path)
+
+
 def test_only_who_speaks_to_other_hosts_has_a_network_at_all() -> None:
     reach = {
         name: values(text, "IPAddressAllow")
