@@ -129,7 +129,9 @@ def apply(host: Context) -> None:
     # What opens the secrets that waiting configurations need: it is made here and stays here.
     require.command.command(
         "age key of the hangar",
-        f"umask 077; age-keygen --output {AGE_KEY}.new && sync {AGE_KEY}.new && mv {AGE_KEY}.new {AGE_KEY}",
+        # It writes over nothing, not over what a power cut left of itself either.
+        f"umask 077; rm -f {AGE_KEY}.new && age-keygen --output {AGE_KEY}.new && sync {AGE_KEY}.new"
+        f" && mv {AGE_KEY}.new {AGE_KEY}",
         creates=AGE_KEY,
     )
     services.key("age.key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from base64 import b64encode
@@ -322,6 +323,18 @@ def test_a_secret_key_that_a_power_cut_left_empty_is_made_again(
         (tmp_path / "secret_key").write_text(text)
     _, guard = secret_key(tmp_path)
     assert (subprocess.run(["sh", "-c", guard]).returncode == 0) is done
+
+
+def test_the_hangars_age_key_is_made_where_a_power_cut_left_half_of_one(tmp_path: Path) -> None:
+    command: Any = declared(fleet()["hangar"])["command:age key of the hangar"]
+    make = command.argv[-1].replace("/etc/turnaround/keys", str(tmp_path))
+    (tmp_path / "age.key.new").write_text("half")
+    # As age-keygen does, this writes to no file that is there.
+    (tmp_path / "age-keygen").write_text('#!/bin/sh\nset -C\necho key >"$2"\n')
+    (tmp_path / "age-keygen").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", make], env={"PATH": path}, capture_output=True, check=True)
+    assert (tmp_path / "age.key").read_text() == "key\n"
 
 
 def test_a_setting_of_two_lines_is_refused() -> None:
