@@ -54,6 +54,17 @@ def put(source, target, port):
 for source in sys.argv[2:]:
     put(source, sys.argv[1], 80)
 """
+# Prints how many connections it was given, and holds them until it is told to end.
+HOLD = """
+import select, socket, sys, time
+doors = [socket.socket() for _ in range(300)]
+for door in doors:
+    door.setblocking(False)
+    door.connect_ex((sys.argv[1], 80))
+time.sleep(2)
+print(len(select.select([], doors, [], 0)[1]), flush=True)
+sys.stdin.read()
+"""
 LEASE = """#!/bin/sh
 [ "$1" = bound ] && env | grep -E '^(ip|mask|router|dns|lease|opt114)='
 exit 0
@@ -209,6 +220,16 @@ def test_a_phone_that_claims_to_be_in_the_tower_is_not_heard(cabin: Cabin, box: 
     waiting = box.run("ss -Htan state syn-recv").stdout
     assert f"{honest}:4711" in waiting
     assert forged not in waiting
+
+
+def test_a_phone_that_holds_connections_is_given_no_more(cabin: Cabin) -> None:
+    argv = ["ip", "netns", "exec", cabin.plans[1].namespace, sys.executable, "-c", HOLD]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*argv, cabin.box.ip], stdin=pipe, stdout=pipe, text=True) as holder:
+        assert holder.stdout
+        assert 100 < int(holder.stdout.readline()) <= 128
+        assert cabin.calls(f"{cabin.box.ip}:80", phone=1) == []
+        assert cabin.calls(f"{cabin.box.ip}:80", phone=2) == [f"{cabin.box.ip}:80"]
 
 
 @pytest.mark.parametrize("phone", [1, 2])

@@ -189,6 +189,13 @@ def test_passengers_are_answered_on_the_web_ports_only() -> None:
     assert text.count("policy drop") == 2
 
 
+def test_one_passenger_cannot_hold_all_connections() -> None:
+    text = content(declared(fleet()["EC-TAA"]), "/etc/nftables.conf")
+    rules = [line.split() for line in text.splitlines() if '"cabin0" tcp dport' in line]
+    assert [rule[-1] for rule in rules] == ["drop", "drop"], "before what is accepted"
+    assert "add @present { ip saddr ct count over 128 } drop" in " ".join(rules[1])
+
+
 def test_an_aircraft_key_is_forced_into_its_own_folder() -> None:
     resource: Any = declared(fleet()["hangar"])["user:fleet"]
     assert [line.split(",restrict ")[0].rsplit(" ", 1)[1] for line in resource.authorized_keys] == [
