@@ -66,6 +66,7 @@ def test_nobody_logs_in_as_root_or_with_a_password(host: Host) -> None:
     said = host.run("sshd -T").stdout
     assert "permitrootlogin no" in said
     assert "passwordauthentication no" in said
+    assert "kbdinteractiveauthentication no" in said
     assert host.run("passwd -S root").stdout.split()[1] == "L"
 
 

@@ -12,7 +12,7 @@ from ci.story.world import World
 pytestmark = pytest.mark.hosts
 
 
-QUEUES = ("dispatch", "sync", "publish", "media", "converge")
+QUEUES = ("dispatch", "sync", "publish", "media", "converge", "campaign")
 
 
 def test_one_version_serves_as_our_account_and_the_link_names_it(hangar: Host) -> None:

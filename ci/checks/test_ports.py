@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 from testinfra.host import Host
 
+from ci.checks import scan
 from ci.checks.conftest import Connect
 from ci.story.world import World
 
@@ -92,6 +93,31 @@ def test_these_ports_are_open_and_no_other(
     here = side(world, host, name)
     ports = sorted({*USUAL, *listening(connect(here.host))})
     assert json.loads(here.knock(KNOCK.format(address=here.address, ports=ports))) == expected
+
+
+def scanned(address: str) -> object:
+    """What answers of all TCP ports and the usual UDP ones, a refusal too: without a firewall all do."""
+    return json.loads(
+        subprocess.run(
+            [sys.executable, scan.__file__, address], capture_output=True, text=True, check=True
+        ).stdout
+    )
+
+
+def test_a_cable_at_the_gate_leads_to_ssh_and_nothing_else(world: World) -> None:
+    name = world.aircraft[0]
+    world.lab.ramp(name, True)
+    try:
+        found = scanned(world.lab.host(name).plan.port("ramp0").ip)
+    finally:
+        world.lab.ramp(name, False)
+    assert found == {"tcp": [22], "udp": []}
+
+
+def test_an_aircraft_answers_nothing_on_the_cellular_side(world: World) -> None:
+    for name in world.aircraft:
+        found = scanned(world.lab.host(name).plan.port("cell0").ip)
+        assert found == {"tcp": [], "udp": []}, name
 
 
 def test_the_ramp_is_unplugged(world: World) -> None:

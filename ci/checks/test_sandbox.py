@@ -77,12 +77,19 @@ def test_the_keys_to_the_fleet_are_seen_by_who_calls_it_only(hangar: Host) -> No
             for key in keys
             if reads(hangar, f"turnaround-{name}", f"/etc/turnaround/keys/{key}")
         ]
-        for name in ("web", "worker-media", "worker-dispatch", "worker-converge")
+        for name in (
+            "web",
+            "worker-media",
+            "worker-dispatch",
+            "worker-campaign",
+            "worker-converge",
+        )
     }
     assert seen == {
         "web": [],
         "worker-media": [],
         "worker-dispatch": ["dispatch_ed25519"],
+        "worker-campaign": ["dispatch_ed25519"],
         "worker-converge": ["dispatch_ed25519", "age.key"],
     }
 
