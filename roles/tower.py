@@ -12,7 +12,7 @@ FOLLOW = "turnaround-tower-follow"
 def apply(host: Context) -> None:
     """Declares this host's end of the tower."""
     # Where the kernel has no WireGuard, wg-quick falls back to this program.
-    userspace = ["wireguard-go"] if host.vars.get("tower_userspace") else []
+    userspace = ["wireguard-go"] if host.vars.flag("tower_userspace", False) else []
     require.apt.packages(["wireguard-tools", *userspace])
     is_hangar = "hangar" in host.groups
     peers = in_group(host, "aircraft").values() if is_hangar else [host.hangar]

@@ -94,6 +94,14 @@ def test_every_role_declares_in_an_order_that_exists(name: str, enrolled: bool) 
     assert len(catalog.ordered()) == len(catalog) > 25
 
 
+def test_each_variable_that_may_be_left_out_is_in_the_inventorys_table() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (TOP / "inventory/README.md").read_text(), re.MULTILINE)
+    told = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    for path in (TOP / "roles").glob("*.py"):
+        asked = re.findall(r'vars\.\w+\(\s*"(\w+)",', path.read_text())
+        assert set(asked) <= told, path.name
+
+
 def test_an_aircraft_has_the_hangar_as_its_only_peer() -> None:
     text = content(declared(fleet()["EC-TAA"]), "/etc/wireguard/wg0.conf")
     assert text.count("[Peer]") == 1
