@@ -18,7 +18,7 @@ class Side:
         tcp: ports.
         udp: ports.
         ipv6: whether IPv6 is spoken there, too; the ports are then the same.
-        strangers: whoever is there is nobody's: each of them may open and hold so many connections and no more,
+        strangers: whoever is there is nobody's: each of them may open and hold so many connections,
             addresses are leased, and this host opens nothing to that side by itself.
     """
 

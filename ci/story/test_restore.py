@@ -31,6 +31,25 @@ def backed_up(world: World) -> World:
     return world
 
 
+def test_what_keeps_the_hangar_is_closed_and_goes_on(backed_up: World) -> None:
+    world, units = backed_up, "turnaround-backup-database turnaround-backup-files"
+    said = world.ssh("hangar", f"systemd-analyze security --no-pager {units}").splitlines()
+    exposed = {row.split()[0]: float(row.split()[1]) for row in said if row.startswith("turn")}
+    assert len(exposed) == 2
+    assert max(exposed.values()) <= 3.0
+    begins = "turnaround-backup-database.timer turnaround-backup-files.timer"
+    active = world.ssh("hangar", f"systemctl is-active {begins} turnaround-backup-files.path")
+    assert active.split() == ["active"] * 3
+    paths = " ".join(f"/etc/turnaround/backup/{one}" for one in ("key", "passphrase"))
+    modes = world.ssh(
+        "hangar", f"sudo stat -c '%U %a' {paths} /etc/turnaround/backup/pgbackrest.conf"
+    )
+    assert modes.splitlines() == ["postgres 600", "root 600", "root 640"]
+    there = world.lab.vault().files
+    assert (there / "database/archive/turnaround/archive.info").read_bytes()[:8] == b"Salted__"
+    assert b"repository" not in (there / "files/config").read_bytes()
+
+
 def unacknowledged(world: World, name: str) -> str:
     return world.ssh(name, f"sudo find {OUTBOX} -name '*.cs' | wc -l").strip()
 
