@@ -61,6 +61,6 @@ def test_redis_is_bounded_evicts_nothing_and_keeps_nothing(host: Host) -> None:
     }
 
 
-def test_redis_is_open_to_its_group_only(host: Host) -> None:
+def test_the_socket_of_redis_is_its_groups_only(host: Host) -> None:
     socket = host.file("/run/redis/redis-server.sock")
     assert (socket.user, socket.group, socket.mode) == ("redis", "redis", 0o770)
