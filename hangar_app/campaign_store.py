@@ -57,11 +57,12 @@ class Task:
 
 
 ROW = "SELECT id, name, kind, version, operator, plan, state, reason, wave, excused, started_at "
-# Whom a campaign is for: what `c.plan` says of the aircraft `a.name`.
-_FOR = (
-    "(c.plan -> 'names' @> to_jsonb(a.name) OR CAST(c.plan ->> 'everyone' AS bool) "
-    "AND NOT c.plan -> 'left_out' @> to_jsonb(a.name))"
+# Whom a campaign is for: what its plan says of the aircraft `a.name`.
+_FOR_ANY = (
+    "({plan} -> 'names' @> to_jsonb(a.name) OR CAST({plan} ->> 'everyone' AS bool) "
+    "AND NOT {plan} -> 'left_out' @> to_jsonb(a.name))"
 )
+_FOR = _FOR_ANY.format(plan="c.plan")
 # Which version of a kind an aircraft `a` has: what a campaign brought since it was heard, or what it said
 # then; null where it was never heard.
 _HAS = (
@@ -116,13 +117,17 @@ def add(
 
 
 def overlapping(session: Session, kind: str, plan: Plan) -> Mapping[str, str]:
-    """Which aircraft of a plan are in an open campaign of that kind, or on their way back: its name."""
+    """Which aircraft of a plan an open campaign of that kind is for, or has on their way back: its name.
+
+    One that was just enrolled is in none yet, and joins the one that is for it when it is heard.
+    """
     rows = session.execute(
         text(
-            "SELECT m.aircraft, o.name FROM campaign_aircraft m JOIN campaign o ON o.id = m.campaign, "
-            "aircraft a, (SELECT CAST(:plan AS jsonb) AS plan) c WHERE a.name = m.aircraft "
-            "AND o.kind = :kind AND (o.state = ANY(:open) OR m.state = 'returning') AND "
-            f"{_FOR} ORDER BY m.aircraft"
+            "SELECT a.name AS aircraft, o.name FROM aircraft a, campaign o, "
+            "(SELECT CAST(:plan AS jsonb) AS plan) c WHERE o.kind = :kind AND ("
+            f"o.state = ANY(:open) AND {_FOR_ANY.format(plan='o.plan')} OR EXISTS (SELECT FROM "
+            "campaign_aircraft m WHERE m.campaign = o.id AND m.aircraft = a.name "
+            f"AND m.state = 'returning')) AND {_FOR} ORDER BY a.name"
         ),
         {"plan": json.dumps(plan.plain()), "kind": kind, "open": list(OPEN)},
     )

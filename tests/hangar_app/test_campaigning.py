@@ -253,6 +253,13 @@ class TestOrders:
         hangar_.order("abort")
         assert hangar_.start(name="d")["state"] == "running"
 
+    def test_an_aircraft_that_was_just_enrolled_is_in_one_too(self, all_open: Hangar) -> None:
+        all_open.enrol("EC-TAD")
+        for_it = Plan(("100%",), everyone=False, names=("EC-TAD",))
+        with pytest.raises(Refused, match="EC-TAD is in the campaign c"):
+            all_open.start(for_it, name="d")
+        assert all_open.heard("EC-TAD")["state"] == "confirmed"
+
     def test_a_name_is_used_once(self, hangar_: Hangar) -> None:
         hangar_.start()
         with pytest.raises(Refused, match="there is a campaign c already"):
