@@ -173,6 +173,13 @@ def _rollback(session: Session, one: Campaign, order: Order, now: datetime) -> N
         raise Refused(
             f"{one.name}: expected an open wave, found {order.wave}", f"one of {', '.join(opened)}"
         )
+    if one.state == "aborted":
+        taken = set(store.overlapping(session, one.kind, one.plan).values()) - {one.name}
+        if taken:
+            raise Refused(
+                f"{one.name} is aborted, and {min(taken)} brings its aircraft {one.kind} by now",
+                f"fab campaign.abort --name {min(taken)} first",
+            )
     acts.go_back(session, one, opened.index(order.wave))
     if one.state in OPEN:
         reason = f"the wave {order.wave} is rolled back by {order.operator}"

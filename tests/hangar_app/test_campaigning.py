@@ -295,6 +295,16 @@ class TestOrders:
         assert all_open.boxes["EC-TAB"].current == HAND
         assert all_open.called[2:] == [("EC-TAA", "back")]
 
+    def test_nobody_is_called_back_from_under_the_next_campaign(self, all_open: Hangar) -> None:
+        all_open.heard("EC-TAA")
+        all_open.order("abort")
+        all_open.start(Plan(("100%",)), name="d")
+        with pytest.raises(Refused, match="c is aborted, and d brings its aircraft onboard by now"):
+            all_open.order("rollback", wave="100%")
+        all_open.order("abort", name="d")
+        all_open.order("rollback", wave="100%")
+        assert all_open.heard("EC-TAA")["state"] == "rolled back"
+
     def test_a_wave_that_is_not_open_cannot_be_rolled_back(self, hangar_: Hangar) -> None:
         hangar_.start()
         with pytest.raises(Refused, match="expected an open wave, found 100%"):
