@@ -282,6 +282,9 @@ def take(session: Session, id: UUID, aircraft: str, work: UUID, now: datetime) -
     row = _member(session, id, aircraft)
     if row is None or row.wave is None:
         return None
+    # Two heartbeats in one instant are two pieces of work.
+    if row.called:
+        return None
     if row.state != "returning" and (row.state != "pending" or one.state != "running"):
         return None
     heard = Heard(row.last_seen, row.all_landings, row.last_body or {})
@@ -306,8 +309,10 @@ def _member(session: Session, id: UUID, aircraft: str) -> Row[Any] | None:
     return session.execute(
         text(
             "SELECT m.wave, m.state, m.reason, m.former, m.offered_at, m.landings, m.landed, "
-            "a.landings AS all_landings, a.last_seen, a.last_body, a.tower FROM campaign_aircraft m "
-            "JOIN aircraft a ON a.name = m.aircraft WHERE m.campaign = :id AND m.aircraft = :name"
+            "a.landings AS all_landings, a.last_seen, a.last_body, a.tower, "
+            "coalesce(w.state = 'running', false) AS called FROM campaign_aircraft m "
+            "JOIN aircraft a ON a.name = m.aircraft LEFT JOIN work w ON w.id = m.work "
+            "WHERE m.campaign = :id AND m.aircraft = :name"
         ),
         {"id": id, "name": aircraft},
     ).one_or_none()

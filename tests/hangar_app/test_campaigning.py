@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Work
+from common.uuid7 import uuid7
 from fleet.campaign_plan import Plan
 from fleet.errors import Offline, RemoteFailed
 from fleet.release import Outcome
@@ -224,6 +225,22 @@ class TestOneAircraft:
         assert all_open.beat("EC-TAA", "cruise") == []
         assert all_open.beat("EC-TAA", "unknown") == []
         assert len(all_open.beat("EC-TAA")) == 1
+
+    def test_one_that_is_being_shipped_to_is_not_called_again(self, all_open: Hangar) -> None:
+        (job,) = all_open.beat("EC-TAA")
+        claim = work.Claim(uuid7(), "EC-TAA", {})
+
+        def ship(place: Any, artifact: Any) -> Outcome:
+            assert campaigning.campaign(all_open.tools, claim, ship=all_open.ship) == {
+                "progress": "nothing is to be done now"
+            }
+            assert all_open.aircraft("EC-TAA")["state"] == "shipping"
+            return all_open.ship(place, artifact)
+
+        performing.perform(all_open.tools, job.id, partial(campaigning.campaign, ship=ship))
+        said = all_open.aircraft("EC-TAA")
+        assert (said["state"], said["attempts"]) == ("confirmed", 1)
+        assert all_open.called == [("EC-TAA", "ship")]
 
     def test_a_worker_that_is_lost_leaves_nothing_behind(
         self, all_open: Hangar, session: Session
