@@ -147,9 +147,13 @@ def used(session: Session) -> set[tuple[str, str]]:
     return {(row.kind, row.version) for row in rows}
 
 
-def running(session: Session) -> list[UUID]:
-    """The campaigns that run."""
-    return list(session.execute(text("SELECT id FROM campaign WHERE state = 'running'")).scalars())
+def go_on(session: Session, now: datetime) -> None:
+    """Lets the campaigns that run go on: one that was retired may have been the last that a wave waited
+    for, and who comes in the next waves sets nothing off before it opens. The caller commits."""
+    rows = session.execute(text("SELECT id FROM campaign WHERE state = 'running' ORDER BY id"))
+    for id in rows.scalars().all():
+        if (one := held(session, id=id)) is not None:
+            advance(session, one, now)
 
 
 def advance(session: Session, one: Campaign, now: datetime) -> tuple[Campaign, Standing]:

@@ -26,12 +26,9 @@ GoBack = Callable[[Place, str, str], Outcome]
 
 
 def begin(tools: Tools) -> None:
-    """What the worker of campaigns does before it takes anything: an aircraft that was retired may have
-    been the last that a wave waited for."""
+    """What the worker of campaigns does before it takes anything."""
     with tools.session() as session:
-        for id in store.running(session):
-            if (one := store.held(session, id=id)) is not None:
-                store.advance(session, one, tools.clock())
+        store.go_on(session, tools.clock())
         session.commit()
 
 

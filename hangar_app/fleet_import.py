@@ -15,10 +15,12 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common.clock import utc_now
 from common.database import engine_for
 from common.database import session as database_session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
+from hangar_app import campaign_store
 from sync.hangar import forget
 from sync.publish import offer
 
@@ -126,6 +128,8 @@ def main() -> int:
         forget(engine, settings, name)
     with database_session(engine) as session:
         done = bring_in(session, members)
+    with database_session(engine) as session:
+        campaign_store.go_on(session, utc_now())
     # To all of them: one that was cut short here would wait until something is published.
     for name in sorted(fleet):
         offer(engine, settings, name)

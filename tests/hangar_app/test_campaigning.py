@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Work
+from common.settings import Settings
 from common.uuid7 import uuid7
 from fleet.campaign_plan import Plan
 from fleet.errors import Offline, RemoteFailed
 from fleet.release import Outcome
-from hangar_app import campaign_orders, campaigning, heartbeat, performing, work
+from hangar_app import campaign_orders, campaigning, fleet_import, heartbeat, performing, work
 from hangar_app.campaign_orders import Order, Refused
 from hangar_app.performing import Tools
 from tests.hangar_app.campaigns import HAND, KIND, NEW, NOTHING_DUE, OLD, Box, NoShelf
@@ -406,7 +409,24 @@ def test_the_fleet_page_says_in_one_line_how_it_stands(all_open: Hangar, editor:
     assert "Campaign" not in editor.get("/").text
 
 
-def test_a_wave_does_not_wait_for_one_that_was_retired(hangar_: Hangar, session: Session) -> None:
+def test_a_wave_does_not_wait_for_one_that_was_retired(
+    hangar_: Hangar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangar_.start(replace(PLAN, canary=("EC-TAA", "EC-TAB")))
+    hangar_.heard("EC-TAA")
+    left = [
+        {"name": box.name, "tower": box.tower, "airline": "TA"}
+        for box in hangar_.boxes.values()
+        if box.name != "EC-TAB"
+    ]
+    (tmp_path / "fleet.json").write_text(json.dumps(left))
+    settings = hangar_.tools.settings.model_copy(update={"fleet_file": tmp_path / "fleet.json"})
+    monkeypatch.setattr(Settings, "load", lambda: settings)
+    assert fleet_import.main() == 0
+    assert hangar_.heard("EC-TAC")["state"] == "confirmed"
+
+
+def test_it_goes_on_when_the_worker_starts(hangar_: Hangar, session: Session) -> None:
     hangar_.start(replace(PLAN, canary=("EC-TAA", "EC-TAB")))
     hangar_.heard("EC-TAA")
     session.delete(session.get_one(Aircraft, "EC-TAB"))
