@@ -236,9 +236,11 @@ RETURNING
   EXISTS (SELECT FROM campaign_aircraft m JOIN campaign c ON c.id = m.campaign
            WHERE m.aircraft = :name AND (m.state = 'returning'
               OR m.state = 'pending' AND m.wave IS NOT NULL AND c.state = 'running'))
-  -- One that was enrolled since.
-  OR EXISTS (SELECT FROM campaign c WHERE c.state = 'running' AND CAST(c.plan ->> 'everyone' AS bool)
-              AND NOT c.plan -> 'left_out' @> to_jsonb(CAST(:name AS text))
+  -- One that was enrolled since, or another box under a name that is meant.
+  OR EXISTS (SELECT FROM campaign c WHERE c.state = 'running'
+              AND (c.plan -> 'names' @> to_jsonb(CAST(:name AS text))
+                OR CAST(c.plan ->> 'everyone' AS bool)
+                AND NOT c.plan -> 'left_out' @> to_jsonb(CAST(:name AS text)))
               AND NOT EXISTS (SELECT FROM campaign_aircraft m
                                WHERE m.campaign = c.id AND m.aircraft = :name)) AS offered
 """)

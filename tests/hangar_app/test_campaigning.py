@@ -162,6 +162,15 @@ class TestWaves:
         )
         assert hangar_.heard("EC-TAD")["state"] == "confirmed"
 
+    def test_another_box_under_a_name_that_was_meant_joins(
+        self, hangar_: Hangar, session: Session
+    ) -> None:
+        hangar_.start(Plan(("100%",), everyone=False, names=("EC-TAA", "EC-TAB")))
+        session.delete(session.get_one(Aircraft, "EC-TAB"))
+        session.commit()
+        hangar_.enrol("EC-TAB")
+        assert hangar_.heard("EC-TAB")["state"] == "confirmed"
+
     def test_who_is_left_out_is_left_in_peace(self, hangar_: Hangar) -> None:
         hangar_.start(Plan(("100%",), left_out=("EC-TAC",)))
         assert hangar_.beat("EC-TAC") == []
