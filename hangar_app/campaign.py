@@ -37,12 +37,13 @@ class Wave:
 @dataclass(frozen=True)
 class Standing:
     """How a campaign stands: its open waves, how many aircraft are in none yet, how many it is being
-    shipped to, and how many failures ops have borne already."""
+    shipped to, how many failures ops have borne already, and whether ops let it go on just now."""
 
     waves: Sequence[Wave] = ()
     waiting: int = 0
     under_way: int = 0
     excused: int = 0
+    resumed: bool = False
 
     @property
     def offered(self) -> int:
@@ -85,14 +86,22 @@ def next_step(plan: Plan, now: Standing) -> Open | Pause | None:
         counted = last.total - last.failed - last.aside
         if last.confirmed < math.ceil(plan.gate * counted / 100):
             return None
-        if last.failed and not last.confirmed and now.failed:
+        proved = last.confirmed or now.resumed or not last.total
+        if not proved and (now.failed if last.failed else opened < len(plan.waves)):
             return Pause(f"no aircraft of the wave {plan.waves[opened - 1]} is confirmed")
+        if plan.waves[opened - 1] == CANARY and not last.total and now.waiting:
+            return _canary(plan, opened - 1, now)
     if opened == len(plan.waves):
         return None
     if plan.waves[opened] == CANARY:
-        return Open(opened, min(len(plan.canary) or 1, now.waiting))
+        return _canary(plan, opened, now)
     wanted = plan.offered(opened, now.offered + now.waiting) - now.offered
     return Open(opened, max(0, min(wanted, now.waiting)))
+
+
+def _canary(plan: Plan, wave: int, now: Standing) -> Open:
+    """The canary, or another one where it was retired before the next wave opened."""
+    return Open(wave, min(len(plan.canary) or 1, now.waiting))
 
 
 def may_start(plan: Plan, now: Standing) -> bool:

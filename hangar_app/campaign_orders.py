@@ -158,7 +158,7 @@ def _resume(session: Session, one: Campaign, order: Order, now: datetime) -> Non
     failed = sum(wave.failed for wave in store.standing(session, one).waves)
     changed: dict[str, Any] = {"state": "running", "reason": "", "plan": plan, "excused": failed}
     store.put(session, one.id, now, **changed)
-    store.advance(session, replace(one, **changed), now)
+    store.advance(session, replace(one, **changed), now, resumed=True)
 
 
 def _abort(session: Session, one: Campaign, order: Order, now: datetime) -> None:

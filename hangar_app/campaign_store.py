@@ -156,12 +156,14 @@ def go_on(session: Session, now: datetime) -> None:
             advance(session, one, now)
 
 
-def advance(session: Session, one: Campaign, now: datetime) -> tuple[Campaign, Standing]:
+def advance(
+    session: Session, one: Campaign, now: datetime, *, resumed: bool = False
+) -> tuple[Campaign, Standing]:
     """Lets a campaign that is held open its next wave, or pause itself, as far as it can.
 
     A wave is so much of the fleet as it is: who is new joins before it opens.
     """
-    stands = standing(session, one)
+    stands = replace(standing(session, one), resumed=resumed)
     while one.state == "running":
         step = scheduler.next_step(one.plan, stands)
         if step is None:
@@ -172,7 +174,7 @@ def advance(session: Session, one: Campaign, now: datetime) -> tuple[Campaign, S
         elif not _join(session, one, now):
             _open(session, one, step, now)
             one = replace(one, wave=step.wave)
-        stands = standing(session, one)
+        stands = replace(standing(session, one), resumed=resumed)
     return one, stands
 
 

@@ -41,6 +41,10 @@ OLD, NEW, HAND = (f"2026110100000{n}-00000000000{n}" for n in (1, 2, 3))
         ([Wave(1, confirmed=1), Wave(9, confirmed=9)], 90, Open(2, 90)),
         ([Wave(1, confirmed=1), Wave(9, confirmed=8, aside=1)], 90, Open(2, 90)),
         ([Wave(1, confirmed=1), Wave(9, confirmed=9), Wave(90, confirmed=90)], 0, None),
+        ([Wave(1, confirmed=1), Wave(9, confirmed=9), Wave(1, aside=1)], 0, None),
+        ([Wave(1, aside=1)], 99, Pause("no aircraft of the wave canary is confirmed")),
+        ([Wave(0)], 99, Open(0, 1)),  # the canary was retired
+        ([Wave(0)], 0, Open(1, 0)),
     ],
 )
 def test_the_next_wave_opens_when_the_last_one_is_confirmed(
@@ -66,6 +70,7 @@ def test_a_wave_without_one_that_is_confirmed_is_no_gate_that_opens() -> None:
     bearing = replace(PLAN, max_failed="3")
     said = next_step(bearing, Standing([Wave(1, failed=1)], 99))
     assert said == Pause("no aircraft of the wave canary is confirmed")
+    assert next_step(PLAN, Standing([Wave(1, aside=1)], 99, resumed=True)) == Open(1, 9)
 
 
 @pytest.mark.parametrize(

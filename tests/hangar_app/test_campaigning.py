@@ -143,6 +143,29 @@ class TestWaves:
         assert hangar_.heard("EC-TAB")["state"] == "confirmed"
         assert hangar_.aircraft("EC-TAA")["state"] == "failed"
 
+    def test_a_canary_that_is_left_alone_opens_nothing_by_itself(self, hangar_: Hangar) -> None:
+        hangar_.beat("EC-TAA")
+        hangar_.start(replace(PLAN, canary=("EC-TAA",)))
+        hangar_.boxes["EC-TAA"].current = HAND
+        assert hangar_.heard("EC-TAA")["state"] == "left"
+        said = hangar_.order("status")
+        assert said["reason"] == "no aircraft of the wave canary is confirmed"
+        hangar_.order("resume")
+        assert hangar_.heard("EC-TAB")["state"] == "confirmed"
+
+    def test_a_canary_that_is_retired_is_followed_by_another(
+        self, hangar_: Hangar, session: Session
+    ) -> None:
+        hangar_.start(replace(PLAN, canary=("EC-TAA",)))
+        hangar_.beat("EC-TAB")
+        session.delete(session.get_one(Aircraft, "EC-TAA"))
+        session.commit()
+        campaigning.begin(hangar_.tools)
+        assert hangar_.aircraft("EC-TAB")["wave"] == "canary"
+        assert hangar_.beat("EC-TAC") == []
+        hangar_.heard("EC-TAB")
+        assert hangar_.heard("EC-TAC")["state"] == "confirmed"
+
     def test_retry_offers_it_again(self, hangar_: Hangar) -> None:
         hangar_.start(replace(PLAN, canary=("EC-TAA",), max_failed="0"))
         hangar_.answers["EC-TAA"] = returned("EC-TAA")
