@@ -28,7 +28,8 @@ INTERVAL_S = 5
 
 Name = Annotated[str, Field(min_length=1, max_length=32)]
 Word = Annotated[str, Field(max_length=128)]
-Count = Annotated[int, Field(ge=0)]
+# What a disk or a table can hold: the pages of the whole fleet reckon with it.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 Days = Annotated[int, Field(ge=-99_999, le=99_999)]
 
 

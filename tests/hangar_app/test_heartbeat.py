@@ -53,6 +53,8 @@ class TestParsing:
             ({"position": {"lat": 91, "lon": 0}}, "position.lat"),
             ({"up": {"use": {"sealed": -1}}}, "up.use.sealed"),
             ({"phase": "x" * 129}, "phase"),
+            # More than a float can be, and the fleet page shows a share.
+            ({"disk": {"free": 10**400, "total": 3}}, "disk.free"),
         ],
     )
     def test_names_the_field_that_is_wrong(self, changed: dict, where: str) -> None:
