@@ -63,12 +63,13 @@ def told(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] |
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the fleet as aligned lines, headings first; below them what failed or will."""
-    cells = [HEADINGS, *(tuple(_cells(row)) for row in rows)]
+    # Much of it an aircraft says of itself, and its box may be in other hands.
+    cells = [HEADINGS, *(tuple(map(one_line, _cells(row))) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     return [
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in cells
-    ] + [line for row in rows for line in (*_why(row), *_returned(row), *_ending(row))]
+    ] + [one_line(line) for row in rows for line in (*_why(row), *_returned(row), *_ending(row))]
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -107,7 +108,7 @@ def _why(row: Mapping[str, Any]) -> list[str]:
     wanted = row.get("wanted") or {}
     if not wanted.get("failed"):
         return []
-    said = f"{str(wanted.get('revision'))[:7]} failed: {one_line(str(wanted.get('reason')))}"
+    said = f"{str(wanted.get('revision'))[:7]} failed: {wanted.get('reason')}"
     return [f"{row.get('name') or row.get('host')}: {said}"]
 
 
@@ -117,7 +118,7 @@ def _returned(row: Mapping[str, Any]) -> list[str]:
         return []
     revision = str(returned.get("version")).rpartition("-")[2]
     said = f"{returned.get('kind')} {revision} was returned from"
-    return [f"{row.get('name')}: {said}: {one_line(str(returned.get('reason')))}"]
+    return [f"{row.get('name')}: {said}: {returned.get('reason')}"]
 
 
 def _ending(row: Mapping[str, Any]) -> list[str]:

@@ -115,5 +115,9 @@ def _wrapped(text: str, indent: str, width: int) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Returns a text on one line: what a program said may have several."""
-    return " ".join(text.split())
+    """Returns a text on one line: what a program said may have several, and words for a terminal.
+
+    >>> one_line("no disk\\n\\x1b[2Jall is well")
+    'no disk [2Jall is well'
+    """
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

@@ -137,6 +137,16 @@ def test_status_fits_a_narrow_terminal_and_leaves_out_what_is_done() -> None:
     assert lines[1].split("  ")[-3:] == ["d3a6d96b1c5b", "nothing", "none"]
 
 
+def test_what_an_aircraft_says_does_nothing_to_the_terminal() -> None:
+    row = {
+        **ROW,
+        "flight": "\x1b]0;TA12\x07",
+        "ending": {"\x1b[2J": 1},
+        "returned": {"kind": "\x9b2J"},
+    }
+    assert all(line.isprintable() for line in table([row]))
+
+
 @pytest.mark.parametrize(
     ("failed", "said"), [(0, "4bb5594 waits"), (3, "4bb5594 waits, failed 3 ×")]
 )
