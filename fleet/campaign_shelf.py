@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fleet.aboard import disk, envelope, head, store
+from fleet.aboard.errors import ManifestError
 from fleet.aboard.manifest import NAME, parse
 from fleet.aboard.stream import Reader
 from fleet.aboard.world import World
@@ -124,13 +125,26 @@ class Shelf(World):
         return Artifact(manifest, self.root / "blobs", sealed).verify()
 
     def collect(self, keep: Collection[tuple[str, str]]) -> None:
-        """Removes what no campaign ships any more; what is fresh stays."""
+        """Removes what no campaign ships any more; what is fresh stays.
+
+        Raises:
+            ManifestError: one of `keep` cannot be read, so it is not known which files are its own.
+        """
         named: set[str] = set()
         for place in self.root.glob(f"*/*/{NAME}"):
-            folder, manifest = place.parent, parse(place.read_bytes(), str(place))
+            folder = place.parent
+            wanted = (folder.parent.name, folder.name) in keep
             fresh = time.time() - place.stat().st_mtime < FRESH_S
-            if fresh or (manifest.kind, manifest.version) in keep:
-                named |= manifest.sizes.keys()
+            try:
+                files = parse(place.read_bytes(), str(place)).sizes.keys()
+            except ManifestError:
+                if wanted:
+                    raise
+                # The release before this one had another format.
+                shutil.rmtree(folder)
+                continue
+            if wanted or fresh:
+                named |= files
             else:
                 shutil.rmtree(folder)
         for path in self.root.glob("blobs/??/*"):

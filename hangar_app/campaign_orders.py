@@ -231,7 +231,9 @@ def main(argv: list[str] | None = None, source: BinaryIO | None = None) -> int:
     except FleetError as error:
         said = {"refused": error.what, "remedy": error.remedy}
     except AboardError as error:
-        said = {"result": "failed", "reason": str(error)}
+        why = str(error)
+        ordered = words == ["order"]
+        said = {"refused": why, "remedy": ""} if ordered else {"result": "failed", "reason": why}
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the line"

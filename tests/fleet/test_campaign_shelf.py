@@ -130,3 +130,15 @@ def test_what_nobody_ships_any_more_goes(place: Shelf, page: Artifact, tmp_path:
     with pytest.raises(FleetError):
         place.get("html5", page.manifest.version)
     assert len(list(place.root.glob("blobs/??/*"))) == 2
+
+
+def test_what_another_release_left_goes_unless_a_campaign_ships_it(
+    place: Shelf, page: Artifact
+) -> None:
+    place.accept(io.BytesIO(sent(page)))
+    manifest = place.root / "html5" / page.manifest.version / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(ManifestError, match="expected 2, found 1"):
+        place.collect([("html5", page.manifest.version)])
+    place.collect([])
+    assert not manifest.exists()

@@ -371,6 +371,21 @@ class TestOrders:
         all_open.enrol("EC-TAD")
         assert all_open.beat("EC-TAD") == []
 
+    def test_one_whose_artifact_cannot_be_read_is_refused_with_the_reason(
+        self,
+        tools: Tools,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        folder = tools.settings.artifacts_dir / KIND / NEW
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text('{"format": 1}')
+        monkeypatch.setattr(Settings, "load", lambda: tools.settings)
+        line = {"do": "start", "operator": "ops", "name": "c", "kind": KIND, "version": NEW}
+        order = json.dumps(line | {"plan": PLAN.plain()}).encode()
+        assert campaign_orders.main(["order"], io.BytesIO(order)) == 0
+        assert "format: expected 2, found 1" in json.loads(capsys.readouterr().out)["refused"]
+
     @pytest.mark.parametrize(
         "line",
         [b"", b"{}", b'{"do": "sing", "operator": "ops"}', b'{"do": "pause", "operator": "o", "x": 1}',
