@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,12 +21,15 @@ from werkzeug.security import generate_password_hash
 
 from common.schema import Aircraft, Base, Staff
 from common.settings import Settings
-from hangar_app import work
+from fleet.campaign_plan import Plan
+from hangar_app import campaigning, work
 from hangar_app.app import create_app
 from hangar_app.context import EXTENSION, Context, of
 from hangar_app.login import Throttle
 from hangar_app.performing import Tools
 from hangar_app.work import Job, Kind
+from tests.hangar_app.campaign_hangar import Hangar as CampaignHangar
+from tests.hangar_app.campaigns import NoShelf
 
 EMAIL, PASSWORD = "editor@hangar.example", "correct horse"
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -214,3 +218,15 @@ def pdf(tmp_path: Path) -> Path:
     file = tmp_path / "courier.pdf"
     pages[0].save(file, "PDF", save_all=True, append_images=pages[1:])
     return file
+
+
+@pytest.fixture
+def hangar_(tools: Tools, clock: Any, monkeypatch: pytest.MonkeyPatch) -> CampaignHangar:
+    monkeypatch.setattr(campaigning, "shelf", lambda folder: NoShelf())
+    return CampaignHangar(tools, clock)
+
+
+@pytest.fixture
+def all_open(hangar_: CampaignHangar) -> CampaignHangar:
+    hangar_.start(Plan(("100%",), max_failed="1", deadline=2))
+    return hangar_

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 from functools import partial
@@ -20,90 +19,11 @@ from common.uuid7 import uuid7
 from fleet.campaign_plan import Plan
 from fleet.errors import Offline, RemoteFailed
 from fleet.release import Outcome
-from hangar_app import campaign_orders, campaigning, fleet_import, heartbeat, performing, work
-from hangar_app.campaign_orders import Order, Refused
-from hangar_app.performing import Tools
-from tests.hangar_app.campaigns import HAND, KIND, NEW, NOTHING_DUE, OLD, Box, NoShelf
+from hangar_app import campaigning, fleet_import, performing, work
+from tests.hangar_app.campaign_hangar import PLAN, Hangar
+from tests.hangar_app.campaigns import HAND, KIND, NEW, OLD
 
 pytestmark = pytest.mark.postgres
-
-NAMES = ("EC-TAA", "EC-TAB", "EC-TAC")
-PLAN = Plan(("canary", "100%"), max_failed="1")
-
-
-class Hangar:
-    """The hangar with three aircraft, each heard when it is told to be."""
-
-    def __init__(self, tools: Tools, clock: Any) -> None:
-        self.tools = replace(tools, clock=clock)
-        self.clock = clock
-        self.boxes: dict[str, Box] = {}
-        self.answers: dict[str, Outcome | Exception] = {}
-        self.called: list[tuple[str, str]] = []
-        for name in NAMES:
-            self.enrol(name)
-
-    def enrol(self, name: str) -> None:
-        self.boxes[name] = Box(name, f"10.100.64.{11 + len(self.boxes)}", random=None)  # type: ignore[arg-type]
-        with self.tools.session() as session:
-            session.add(Aircraft(name=name, tower=self.boxes[name].tower))
-            session.commit()
-
-    def order(self, do: str, **words: Any) -> dict[str, Any]:
-        said = {"operator": "ops@desk", "name": "c", **words}
-        with self.tools.session() as session:
-            order = Order.model_validate({"do": do, **said})
-            (found,) = campaign_orders.carry_out(session, order, NoShelf(), self.clock())  # type: ignore[arg-type]
-            session.commit()
-        return found
-
-    def start(self, plan: Plan = PLAN, **words: Any) -> dict[str, Any]:
-        return self.order("start", kind=KIND, version=NEW, plan=plan.plain(), **words)
-
-    def beat(self, name: str, phase: str = "ground") -> list[work.Job]:
-        """It is heard, after the hangar rested; returns what that sets off."""
-        self.clock.advance(seconds=61)
-        box = self.boxes[name]
-        box.phase = phase
-        with self.tools.session() as session:
-            body = box.body(self.clock())
-            _, jobs = heartbeat.receive(session, box.tower, body, NOTHING_DUE, self.clock())
-        return jobs
-
-    def heard(self, name: str) -> dict[str, Any]:
-        """It is heard, and the worker does what that sets off."""
-        for job in self.beat(name):
-            do = partial(campaigning.campaign, ship=self.ship, go_back=self.back)
-            performing.perform(self.tools, job.id, do)
-        return self.aircraft(name)
-
-    def ship(self, place: Any, _artifact: Any) -> Outcome:
-        self.called.append((place.name, "ship"))
-        answer = self.answers.get(place.name)
-        if isinstance(answer, Exception):
-            raise answer
-        outcome = answer or Outcome(place.name, KIND, NEW, "confirmed", OLD)
-        if outcome.ok:
-            self.boxes[place.name].current = NEW
-        return outcome
-
-    def back(self, place: Any, _kind: str, _version: str) -> Outcome:
-        self.called.append((place.name, "back"))
-        self.boxes[place.name].current = OLD
-        return Outcome(place.name, KIND, OLD, "confirmed", NEW)
-
-    def aircraft(self, name: str) -> dict[str, Any]:
-        found = self.order("status")["aircraft"]
-        return next((each for each in found if each["name"] == name), {})
-
-    def states(self) -> dict[str, str]:
-        return {each["name"]: each["state"] for each in self.order("status")["aircraft"]}
-
-
-@pytest.fixture
-def hangar_(tools: Tools, clock: Any, monkeypatch: pytest.MonkeyPatch) -> Hangar:
-    monkeypatch.setattr(campaigning, "shelf", lambda folder: NoShelf())
-    return Hangar(tools, clock)
 
 
 def returned(name: str) -> Outcome:
@@ -200,12 +120,6 @@ class TestWaves:
         assert set(hangar_.states()) == {"EC-TAA", "EC-TAB"}
 
 
-@pytest.fixture
-def all_open(hangar_: Hangar) -> Hangar:
-    hangar_.start(Plan(("100%",), max_failed="1", deadline=2))
-    return hangar_
-
-
 class TestOneAircraft:
     def test_a_link_that_breaks_is_no_failure(self, all_open: Hangar) -> None:
         all_open.answers["EC-TAA"] = Offline("EC-TAA: the link broke")
@@ -295,105 +209,6 @@ class TestOneAircraft:
         assert all_open.aircraft("EC-TAA")["state"] == "pending"
         assert session.scalar(select(Work)).reason == work.WORKER_LOST
         assert all_open.heard("EC-TAA")["state"] == "confirmed"
-
-
-class TestOrders:
-    def test_two_campaigns_of_one_kind_do_not_share_an_aircraft(self, hangar_: Hangar) -> None:
-        hangar_.start(Plan(("100%",), everyone=False, names=("EC-TAA",)))
-        with pytest.raises(Refused, match="EC-TAA is in the campaign c"):
-            hangar_.start(name="d")
-        hangar_.order("abort")
-        assert hangar_.start(name="d")["state"] == "running"
-
-    def test_an_aircraft_that_was_just_enrolled_is_in_one_too(self, all_open: Hangar) -> None:
-        all_open.enrol("EC-TAD")
-        for_it = Plan(("100%",), everyone=False, names=("EC-TAD",))
-        with pytest.raises(Refused, match="EC-TAD is in the campaign c"):
-            all_open.start(for_it, name="d")
-        assert all_open.heard("EC-TAD")["state"] == "confirmed"
-
-    def test_a_name_is_used_once(self, hangar_: Hangar) -> None:
-        hangar_.start()
-        with pytest.raises(Refused, match="there is a campaign c already"):
-            hangar_.start()
-
-    def test_who_is_not_in_the_fleet_cannot_be_meant(self, hangar_: Hangar) -> None:
-        with pytest.raises(Refused, match="does not know EC-XXX"):
-            hangar_.start(Plan(("100%",), everyone=False, names=("EC-XXX",)))
-
-    def test_paused_ships_to_nobody(self, all_open: Hangar) -> None:
-        all_open.order("pause")
-        assert all_open.beat("EC-TAA") == []
-        all_open.order("resume")
-        assert all_open.heard("EC-TAA")["state"] == "confirmed"
-
-    def test_abort_leaves_what_is_confirmed(self, all_open: Hangar) -> None:
-        all_open.heard("EC-TAA")
-        all_open.order("abort")
-        assert all_open.beat("EC-TAB") == []
-        assert all_open.boxes["EC-TAA"].current == NEW
-        with pytest.raises(Refused, match="is aborted: expected paused"):
-            all_open.order("resume")
-
-    def test_a_wave_is_rolled_back_as_its_aircraft_are_heard(self, all_open: Hangar) -> None:
-        for name in ("EC-TAA", "EC-TAB"):
-            all_open.heard(name)
-        all_open.boxes["EC-TAB"].current = HAND
-        said = all_open.order("rollback", wave="100%")
-        assert said["state"] == "paused"
-        assert all_open.heard("EC-TAA")["state"] == "rolled back"
-        assert all_open.heard("EC-TAB")["state"] == "left"
-        assert all_open.aircraft("EC-TAC")["state"] == "left"
-        assert all_open.boxes["EC-TAB"].current == HAND
-        assert all_open.called[2:] == [("EC-TAA", "back")]
-
-    def test_nobody_is_called_back_from_under_the_next_campaign(self, all_open: Hangar) -> None:
-        all_open.heard("EC-TAA")
-        all_open.order("abort")
-        all_open.start(Plan(("100%",)), name="d")
-        with pytest.raises(Refused, match="c is aborted, and d brings its aircraft onboard by now"):
-            all_open.order("rollback", wave="100%")
-        all_open.order("abort", name="d")
-        all_open.order("rollback", wave="100%")
-        assert all_open.heard("EC-TAA")["state"] == "rolled back"
-
-    def test_a_wave_that_is_not_open_cannot_be_rolled_back(self, hangar_: Hangar) -> None:
-        hangar_.start()
-        with pytest.raises(Refused, match="expected an open wave, found 100%"):
-            hangar_.order("rollback", wave="100%")
-
-    def test_it_is_closed_when_all_is_done(self, all_open: Hangar) -> None:
-        with pytest.raises(Refused, match="3 aircraft are not done yet"):
-            all_open.order("close")
-        for name in NAMES:
-            all_open.heard(name)
-        assert all_open.order("close")["state"] == "closed"
-        all_open.enrol("EC-TAD")
-        assert all_open.beat("EC-TAD") == []
-
-    def test_one_whose_artifact_cannot_be_read_is_refused_with_the_reason(
-        self,
-        tools: Tools,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        folder = tools.settings.artifacts_dir / KIND / NEW
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text('{"format": 1}')
-        monkeypatch.setattr(Settings, "load", lambda: tools.settings)
-        line = {"do": "start", "operator": "ops", "name": "c", "kind": KIND, "version": NEW}
-        order = json.dumps(line | {"plan": PLAN.plain()}).encode()
-        assert campaign_orders.main(["order"], io.BytesIO(order)) == 0
-        assert "format: expected 2, found 1" in json.loads(capsys.readouterr().out)["refused"]
-
-    @pytest.mark.parametrize(
-        "line",
-        [b"", b"{}", b'{"do": "sing", "operator": "ops"}', b'{"do": "pause", "operator": "o", "x": 1}',
-         b'{"do": "pause", "operator": "o", "name": "../c"}'],
-    )  # fmt: skip
-    def test_what_is_not_as_agreed_is_no_order(self, line: bytes) -> None:
-        with pytest.raises(ValueError, match="validation"):
-            campaign_orders.read(io.BytesIO(line))
 
 
 class TestHeartbeats:
