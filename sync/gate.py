@@ -61,8 +61,10 @@ def restricted(aircraft: str, asked: str, state_dir: str) -> list[str]:
 def room(inbox: str) -> int:
     """Return how many bytes an inbox still takes, 1 at least.
 
-    Raises `Refusal` when it holds what an aircraft never has to send.
+    Raises `Refusal` when it holds what an aircraft never has to send, or is gone: its box was retired.
     """
+    if not os.path.isdir(inbox):
+        raise Refusal(f"{inbox} is there no more")
     size = count = 0
     for folder, _, names in os.walk(inbox, onerror=_unreadable):
         count += 1 + len(names)

@@ -172,6 +172,18 @@ def test_a_push_that_fills_the_inbox_is_stopped_with_all_that_it_started(
     assert (inbox / "flood").stat().st_size == size < 10**6
 
 
+def test_a_push_is_stopped_when_its_box_is_retired(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "LOOK_S", 0.01)
+    inbox = thief.state / "sync" / "inbox" / "EC-TAA"
+    kept = inbox.with_name("kept")
+    # Who is in the folder stays in it when it gets another name.
+    pushing = f"cd {inbox}; mv {inbox} {kept}; while sleep 0.01; do echo more >>flood; done"
+    with pytest.raises(Refusal, match="is there no more"):
+        gate.watched(["timeout", "5", "sh", "-c", pushing], str(inbox))
+
+
 def test_one_file_fills_the_inbox_and_not_the_disk(
     thief: Thief, monkeypatch: pytest.MonkeyPatch
 ) -> None:
