@@ -92,14 +92,15 @@ def apply(host: Context) -> None:
         ],
     )
 
-    # The aircraft's way in: one account, a key each, a command that sees only that aircraft's folders.
+    # The aircraft's way in: one account, a key each, a command that sees only that aircraft's folders. Only
+    # over the tower: whoever is in goes on when a key is taken away, but not without a place there.
     require.user.user(
         "fleet",
         home="/var/lib/turnaround/fleet",
         shell="/bin/sh",
         locked=True,
         authorized_keys=[
-            f'command="{GATE} {name}",restrict {key}'
+            f'from="{other.tower}",command="{GATE} {name}",restrict {key}'
             for name, other in aircraft.items()
             for key in keys_of(other, "ssh_key")
         ],

@@ -123,6 +123,14 @@ def changing(name: str, **facts: str) -> dict[str, RoleContext]:
     return hosts
 
 
+def test_an_aircraft_comes_in_over_the_tower_only() -> None:
+    hosts = fleet()
+    user: Any = declared(hosts["hangar"])["user:fleet"]
+    for line, name in zip(user.authorized_keys, ("EC-TAA", "EC-TAB"), strict=True):
+        assert line.startswith(f'from="{hosts[name].tower}",command=')
+        assert f' {name}",restrict ' in line
+
+
 def test_ssh_keys_are_taken_side_by_side_while_one_is_changed() -> None:
     hangar = declared(changing("EC-TAA", ssh_key_next="ssh_key-that-comes")["hangar"])
     fleet_user: Any = hangar["user:fleet"]
