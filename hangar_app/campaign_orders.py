@@ -130,12 +130,15 @@ def _start(session: Session, order: Order, place: Shelf, now: datetime) -> None:
             "fab converge and fab deploy-hangar on the hangar bring the inventory's aircraft there",
         )
     if taken := store.overlapping(session, order.kind, plan):
-        name, other = next(iter(taken.items()))
+        name, (other, is_open) = next(iter(taken.items()))
         more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise Refused(
-            f"{name}{more} is in the campaign {other}, which brings {order.kind}, too",
-            f"fab campaign.close or campaign.abort --name {other} first, or leave it out",
-        )
+        if is_open:
+            why = f"in the campaign {other}, which brings {order.kind}, too"
+            remedy = f"fab campaign.close or campaign.abort --name {other} first, or leave it out"
+        else:
+            why = f"still to go back from what the campaign {other} brought"
+            remedy = f"wait until it is heard, or leave it out: --target 'all,!{name}'"
+        raise Refused(f"{name}{more} is {why}", remedy)
     place.get(order.kind, order.version)
     place.collect(store.used(session) | {(order.kind, order.version)})
     store.add(session, order.name, order.kind, order.version, order.operator, plan, now)
@@ -174,7 +177,8 @@ def _rollback(session: Session, one: Campaign, order: Order, now: datetime) -> N
             f"{one.name}: expected an open wave, found {order.wave}", f"one of {', '.join(opened)}"
         )
     if one.state == "aborted":
-        taken = set(store.overlapping(session, one.kind, one.plan).values()) - {one.name}
+        others = store.overlapping(session, one.kind, one.plan).values()
+        taken = {name for name, _ in others} - {one.name}
         if taken:
             raise Refused(
                 f"{one.name} is aborted, and {min(taken)} brings its aircraft {one.kind} by now",

@@ -116,14 +116,15 @@ def add(
     advance(session, one, now)
 
 
-def overlapping(session: Session, kind: str, plan: Plan) -> Mapping[str, str]:
-    """Which aircraft of a plan an open campaign of that kind is for, or has on their way back: its name.
+def overlapping(session: Session, kind: str, plan: Plan) -> Mapping[str, tuple[str, bool]]:
+    """Which aircraft of a plan an open campaign of that kind is for, or one has on their way back: its
+    name, and whether it is open.
 
     One that was just enrolled is in none yet, and joins the one that is for it when it is heard.
     """
     rows = session.execute(
         text(
-            "SELECT a.name AS aircraft, o.name FROM aircraft a, campaign o, "
+            "SELECT a.name AS aircraft, o.name, o.state FROM aircraft a, campaign o, "
             "(SELECT CAST(:plan AS jsonb) AS plan) c WHERE o.kind = :kind AND ("
             f"o.state = ANY(:open) AND {_FOR_ANY.format(plan='o.plan')} OR EXISTS (SELECT FROM "
             "campaign_aircraft m WHERE m.campaign = o.id AND m.aircraft = a.name "
@@ -131,7 +132,7 @@ def overlapping(session: Session, kind: str, plan: Plan) -> Mapping[str, str]:
         ),
         {"plan": json.dumps(plan.plain()), "kind": kind, "open": list(OPEN)},
     )
-    return {row.aircraft: row.name for row in rows}
+    return {row.aircraft: (row.name, row.state in OPEN) for row in rows}
 
 
 def in_fleet(session: Session) -> set[str]:

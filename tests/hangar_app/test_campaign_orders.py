@@ -68,6 +68,17 @@ class TestOrders:
         assert all_open.boxes["EC-TAB"].current == HAND
         assert all_open.called[2:] == [("EC-TAA", "back")]
 
+    def test_who_has_to_go_back_still_is_in_no_other_campaign(self, all_open: Hangar) -> None:
+        all_open.heard("EC-TAA")
+        all_open.order("rollback", wave="100%")
+        all_open.order("abort")
+        with pytest.raises(
+            Refused, match="EC-TAA is still to go back from what the campaign c brought"
+        ) as why:
+            all_open.start(name="d")
+        assert "all,!EC-TAA" in why.value.remedy
+        assert all_open.start(Plan(("100%",), left_out=("EC-TAA",)), name="d")["state"] == "running"
+
     def test_nobody_is_called_back_from_under_the_next_campaign(self, all_open: Hangar) -> None:
         all_open.heard("EC-TAA")
         all_open.order("abort")
