@@ -1,4 +1,4 @@
-"""The crash tables: each row once on a real host, and what runs them, without any."""
+"""The crash tables on a real host, of releases a sample; and what runs them, without any."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NAME = f"flt{os.getpid() % 10**4}"
 
 
 # Each fault of the matrix once, at a step that its name chooses, and of the other rows those that do not
-# wait for half a minute of health as another one does.
+# take half a minute and more, which `inv faults` has.
 CELLS = {**matrix.CELLS, **back.CELLS}
-LONG = ("health flaps", "ill")
+LONG = ("health flaps", "ill", "starts and dies", "a bit changed on the wire")
 RELEASE = [
     *(Random(fault).choice(cells) for fault, cells in CELLS.items()),
     *(
