@@ -26,7 +26,8 @@ from fleet.inventory import FACTS, Host, Inventory, load
 from fleet.report import Outcome
 from fleet.ssh import Connection, Endpoint
 
-FIRST_ROLES = ("base", "tower", "packages")
+# The hangar's audit log is one of the things that aboard keeps.
+FIRST_ROLES = ("base", "aboard", "tower", "packages")
 PREPARE_S = 600.0
 CLOSE_S = 60.0
 REACH_ATTEMPTS = 3

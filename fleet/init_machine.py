@@ -11,7 +11,8 @@ from fleet.connections import Connections
 from fleet.enrol import Enrolment, Place
 from fleet.errors import FleetError, UsageError, did_you_mean
 from fleet.report import JsonReporter, Outcome, PlainReporter, Reporter
-from fleet.session import fleet_of
+from fleet.session import Session, fleet_of
+from fleet.shipping import note
 
 
 def parse_place(text: str) -> Place:
@@ -67,6 +68,10 @@ def init_machine(
             raise
         except FleetError as error:
             outcome = Outcome.of(name, error)
+        # As the fleet is now: it may be the hangar that was enrolled.
+        known = fleet_of(inventory)
+        with connections.renewed(known) as ways:
+            note(Session(known, (), ways), "init-machine", [outcome])
     show.done(outcome)
     return outcome
 

@@ -269,6 +269,8 @@ def test_a_box_that_is_retired_is_shut_out_and_a_new_one_takes_its_place(thief: 
 
     eventually("the new box has what the others have", even, within_s=120, every_s=5)
     world.fab("converge", "--target", "all", "--check")
+    noted = [each["what"] for each in world.fab_json("audit") if name in each["targets"]]
+    assert {"retire", "init-machine", "deploy"} <= set(noted)
 
 
 def by_hand(
