@@ -48,7 +48,8 @@ def _waves(campaign: Mapping[str, Any]) -> list[str]:
         for row in cells
     ]
     if campaign["in_no_wave"]:
-        lines.append(f"  {campaign['in_no_wave']} aircraft are in no wave yet")
+        verb = "is" if campaign["in_no_wave"] == 1 else "are"
+        lines.append(f"  {campaign['in_no_wave']} aircraft {verb} in no wave yet")
     return lines
 
 
@@ -67,4 +68,8 @@ def _why(each: Mapping[str, Any]) -> str:
     if each["state"] == "off-line":
         heard = f"heard {ago(each['heard_s_ago'])}"
         return f", {heard}" + (f"; {reason}" if reason else "")
+    if each["state"] == "pending" and not reason and each.get("phase") != "ground":
+        return (
+            f": its phase is {each.get('phase') or 'unknown'}, and it is shipped to on the ground"
+        )
     return f": {reason}" if reason else ""

@@ -153,7 +153,7 @@ def ago(seconds: int | float | None) -> str:
     """
     if seconds is None:
         return "never"
-    for span, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= span:
-            return f"{int(seconds // span)} {unit} ago"
+    for span, unit in ((86_400, "day"), (3600, "h"), (60, "min")):
+        if (count := int(seconds // span)) > 0:
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
     return f"{int(seconds)} s ago"

@@ -83,7 +83,7 @@ def _aircraft(session: Session, one: Campaign) -> list[Row[Any]]:
         session.execute(
             text(
                 "SELECT m.aircraft, m.wave, m.state, m.reason, m.former, m.offered_at, m.attempts, "
-                "m.ended_at, m.landings, a.last_seen, "
+                "m.ended_at, m.landings, a.last_seen, a.last_body ->> 'phase' AS phase, "
                 "coalesce(w.state = 'running', false) AS called "
                 "FROM campaign_aircraft m JOIN aircraft a ON a.name = m.aircraft "
                 "LEFT JOIN work w ON w.id = m.work WHERE m.campaign = :id "
@@ -105,6 +105,7 @@ def _plain(one: Campaign, row: Row[Any], now: datetime) -> dict[str, Any]:
         "landings": row.landings,
         "attempts": row.attempts,
         "heard_s_ago": silent_s,
+        "phase": row.phase,
         "offered_at": row.offered_at and row.offered_at.isoformat(),
         "ended_at": row.ended_at and row.ended_at.isoformat(),
     }

@@ -235,14 +235,15 @@ def standing(session: Session, one: Campaign) -> Standing:
 
 
 def _open(session: Session, one: Campaign, step: Open, now: datetime) -> None:
-    """A canary that nobody named is who was heard last; the others come in an order that has nothing to
-    do with their names."""
+    """A canary that nobody named is who was heard last, on the ground if anybody is; the others come in
+    an order that has nothing to do with their names."""
     session.execute(
         text(
             f"UPDATE campaign_aircraft m SET wave = :wave, {OFFER} FROM aircraft a "
             "WHERE a.name = m.aircraft AND m.campaign = :id AND m.aircraft IN ("
             "SELECT n.aircraft FROM campaign_aircraft n JOIN aircraft b ON b.name = n.aircraft "
             "WHERE n.campaign = :id AND n.wave IS NULL ORDER BY n.aircraft = ANY(:named) DESC, "
+            "CASE WHEN :canary THEN b.last_body ->> 'phase' = :ground END DESC NULLS LAST, "
             "CASE WHEN :canary THEN b.last_seen END DESC NULLS LAST, md5(:salt || n.aircraft) "
             "LIMIT :take)"
         ),
@@ -253,6 +254,7 @@ def _open(session: Session, one: Campaign, step: Open, now: datetime) -> None:
             "id": one.id,
             "named": list(one.plan.canary),
             "canary": one.plan.waves[step.wave] == CANARY,
+            "ground": scheduler.GROUND,
             "salt": one.name,
             "take": step.take,
         },

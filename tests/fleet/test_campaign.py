@@ -188,7 +188,7 @@ def test_how_a_campaign_stands_in_lines() -> None:
         "at_once": 16,
         "waves": [
             wave("canary", True, aircraft=1, confirmed=1),
-            wave("10%", True, aircraft=8, confirmed=5, failed=2, **{"off-line": 1}),
+            wave("10%", True, aircraft=9, confirmed=5, failed=2, pending=1, **{"off-line": 1}),
             wave("100%", False),
         ],
         "in_no_wave": 71,
@@ -201,6 +201,7 @@ def test_how_a_campaign_stands_in_lines() -> None:
                 "reason": "the link broke",
                 "heard_s_ago": 90_000,
             },
+            {"name": "EC-TAD", "wave": "10%", "state": "pending", "reason": "", "phase": "cruise"},
             {
                 "name": "EC-TAC",
                 "wave": "10%",
@@ -214,9 +215,10 @@ def test_how_a_campaign_stands_in_lines() -> None:
         "  gate confirmed:100%, at most 1 failed, 3 landings, 16 at once; ops@desk, 2 h ago",
         "  wave    aircraft  confirmed  shipping  pending  off-line  failed",
         "  canary  1         1          0         0        0         0",
-        "  10%     8         5          0         0        1         2",
+        "  10%     9         5          0         1        1         2",
         "  100%    not open yet",
         "  71 aircraft are in no wave yet",
         "  EC-TAC: failed: returned: /health 500",
-        "  EC-TAB: off-line, heard 1 days ago; the link broke",
+        "  EC-TAD: pending: its phase is cruise, and it is shipped to on the ground",
+        "  EC-TAB: off-line, heard 1 day ago; the link broke",
     ]

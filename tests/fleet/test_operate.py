@@ -177,7 +177,14 @@ def test_a_status_that_is_none_is_an_error_with_the_remedy(said: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, "never"), (0, "0 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (90_000, "1 days ago")],
+    [
+        (None, "never"),
+        (0, "0 s ago"),
+        (61, "1 min ago"),
+        (7300, "2 h ago"),
+        (90_000, "1 day ago"),
+        (180_000, "2 days ago"),
+    ],
 )
 def test_a_span_is_said_as_people_do(seconds: int | None, said: str) -> None:
     assert ago(seconds) == said

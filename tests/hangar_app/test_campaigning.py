@@ -47,6 +47,13 @@ class TestWaves:
         assert hangar_.called == [(name, "ship") for name in ("EC-TAB", "EC-TAA", "EC-TAC")]
         assert hangar_.beat("EC-TAC") == []
 
+    def test_the_canary_is_rather_one_on_the_ground(self, hangar_: Hangar) -> None:
+        hangar_.beat("EC-TAC")
+        hangar_.beat("EC-TAB", phase="unknown")
+        hangar_.start()
+        assert hangar_.aircraft("EC-TAC")["wave"] == "canary"
+        assert hangar_.aircraft("EC-TAB")["phase"] == "unknown"
+
     def test_a_canary_can_be_named(self, hangar_: Hangar) -> None:
         hangar_.beat("EC-TAB")
         hangar_.start(replace(PLAN, canary=("EC-TAC",)))
