@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ _REMEDIES = {
     "busy": "nothing was changed; run the same command again when the other is done",
     "failed": "the release before serves; run the same command again when the reason is gone",
 }
+_REMEDIES_BACK = {**_REMEDIES, "failed": "what is current goes on serving"}
 
 
 class Links(Protocol):
@@ -93,7 +94,8 @@ def go_back(hosts: Sequence[Host], links: Links, kind: str, reporter: Reporter) 
         kinds = [kind] if kind else last_deployed(release.releases(link))
         if not kinds:
             return Outcome(host.name, Exit.FAILED, "failed", "it has no release to go back from")
-        return told(host.name, _until_bad(release.rollback(link, one, say) for one in kinds))
+        ended = _until_bad(release.rollback(link, one, say) for one in kinds)
+        return told(host.name, ended, _REMEDIES_BACK)
 
     return on_each(hosts, work, reporter, after=links.hang_up)
 
@@ -138,11 +140,14 @@ def _line(one: Release, width: int) -> str:
     return f"{mark} {one.kind:<{width}} {one.version}  {stage:<11}  {at}  {size:>8}{reason}"
 
 
-def told(host: str, ended: Sequence[release.Outcome]) -> Outcome:
+def told(
+    host: str, ended: Sequence[release.Outcome], remedies: Mapping[str, str] = _REMEDIES
+) -> Outcome:
     """One host's outcome from those of its releases.
 
     Args:
         ended: in the order in which they were done; when one is bad, the host's outcome is.
+        remedies: what to do, by how it ended.
     """
     bad = next((one for one in ended if not one.ok), None)
     if bad is not None:
@@ -155,7 +160,7 @@ def told(host: str, ended: Sequence[release.Outcome]) -> Outcome:
         Exit.FAILED if bad else Exit.DONE,
         status,
         "; ".join(_moved(one) for one in ended),
-        _REMEDIES.get(bad.result, "") if bad else "",
+        remedies.get(bad.result, "") if bad else "",
         tuple(f"{bad.kind}: {line}" for line in (bad.reason or "").splitlines()) if bad else (),
         data,
     )

@@ -166,6 +166,7 @@ def test_a_rollback_takes_back_what_the_last_deploy_brought(links: Links, saved:
     (outcome,) = release_commands.go_back([ONE], links, "onboard", PlainReporter(io.StringIO()))
     assert (outcome.code, outcome.status) == (Exit.FAILED, "failed")
     assert "no good release of onboard" in outcome.lines[0]
+    assert outcome.remedy == "what is current goes on serving"
 
 
 def test_a_rollback_stops_at_the_first_kind_that_cannot_go_back(links: Links, saved: Saved) -> None:
