@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .errors import AboardError
 from .manifest import Manifest
@@ -19,8 +20,9 @@ LEAST_DISK = 32 << 20
 """Bytes: half of what was asked for before anything travelled; below it the database is next to stop."""
 LEAST_MEMORY = 0.04
 """Of the whole: what a box needs beside its processes to stay one that answers."""
-LOG_LINES = "120"
-LOG_KEPT = 8
+LOG_LINES = "400"
+LOG_KEPT = 5
+TRACEBACK = "Traceback (most recent call last):"
 LOG_CHARACTERS = 700
 
 
@@ -122,13 +124,20 @@ def last_words(world: World, units: tuple[str, ...]) -> str:
     """What each unit's own processes said at last, for people who cannot reach the host.
 
     Asked unit by unit, and without what systemd says about them: units that die by turns would push
-    each other's reason out. A traceback's frames are left out; its last line is what is looked for.
+    each other's reason out. What was raised comes first, once each, then the last lines: of a process
+    with workers, who ends after them has the last word and the least to say.
     """
     parts = []
     for unit in units:
         argv = ["journalctl", "--no-pager", "-q", "-o", "cat", "-n", LOG_LINES]
         done = world.run([*argv, f"_SYSTEMD_UNIT={unit}"], timeout_s=COMMAND_S)
-        said = [line for line in done.output.splitlines() if line.strip() and line[0] != " "]
+        lines = [line for line in done.output.splitlines() if line.strip()]
+        # The line after a traceback's frames, which are indented.
+        raised = dict.fromkeys(
+            line for frame, line in pairwise(lines) if frame[0] == " " and line[0] != " "
+        )
+        rest = [each for each in lines if each[0] != " " and each not in {*raised, TRACEBACK}]
+        said = [*[*raised][:LOG_KEPT], *rest[-LOG_KEPT:]]
         if said:
-            parts.append(f"; {unit} said at last: {' / '.join(said[-LOG_KEPT:])[-LOG_CHARACTERS:]}")
+            parts.append(f"; {unit} said at last: {' / '.join(said)[:LOG_CHARACTERS]}")
     return "".join(parts)

@@ -100,11 +100,16 @@ def test_each_unit_says_its_own_reason_however_much_the_others_say(host: Host) -
     host.spoilt.add(two.version)
     frames = '  File "arbiter.py", line 1, in run\n' * 40
     api = f"turnaround-api@{two.version}.service"
-    host.log[api] = f"Traceback\n{frames}RuntimeError: no such table\nbye\n"
+    traceback = f"Traceback (most recent call last):\n{frames}"
+    host.log[api] = (
+        f"{traceback}RuntimeError: no such table\nbye\n" * 2
+        + f"{traceback}HaltServer: a worker failed\n" * 2
+        + "".join(f"worker {number} exits\n" for number in range(9))
+    )
     host.log["turnaround-agent.service"] = "the hangar did not answer\n" * 200
     host.accept(two)
-    assert f"{api} said at last: Traceback / RuntimeError" in host.reason(two)
-    assert "no such table / bye" in host.reason(two)
+    told = "RuntimeError: no such table / HaltServer: a worker failed / worker 4 exits / worker 5"
+    assert f"{api} said at last: {told}" in host.reason(two)
     assert "turnaround-agent.service said at last: the hangar did not answer" in host.reason(two)
     assert "arbiter.py" not in host.reason(two)
 
