@@ -57,12 +57,12 @@ class Task:
 
 
 ROW = "SELECT id, name, kind, version, operator, plan, state, reason, wave, excused, started_at "
-# Whom a campaign is for: what its plan says of the aircraft `a.name`.
-_FOR_ANY = (
-    "({plan} -> 'names' @> to_jsonb(a.name) OR CAST({plan} ->> 'everyone' AS bool) "
-    "AND NOT {plan} -> 'left_out' @> to_jsonb(a.name))"
+# Whether a campaign is for an aircraft: what its plan says of that name.
+IS_FOR = (
+    "({plan} -> 'names' @> to_jsonb({name}) OR CAST({plan} ->> 'everyone' AS bool) "
+    "AND NOT {plan} -> 'left_out' @> to_jsonb({name}))"
 )
-_FOR = _FOR_ANY.format(plan="c.plan")
+_FOR = IS_FOR.format(plan="c.plan", name="a.name")
 # Which version of a kind an aircraft `a` has: what a campaign brought since it was heard, or what it said
 # then; null where it was never heard.
 _HAS = (
@@ -126,7 +126,7 @@ def overlapping(session: Session, kind: str, plan: Plan) -> Mapping[str, tuple[s
         text(
             "SELECT a.name AS aircraft, o.name, o.state FROM aircraft a, campaign o, "
             "(SELECT CAST(:plan AS jsonb) AS plan) c WHERE o.kind = :kind AND ("
-            f"o.state = ANY(:open) AND {_FOR_ANY.format(plan='o.plan')} OR EXISTS (SELECT FROM "
+            f"o.state = ANY(:open) AND {IS_FOR.format(plan='o.plan', name='a.name')} OR EXISTS (SELECT FROM "
             "campaign_aircraft m WHERE m.campaign = o.id AND m.aircraft = a.name "
             f"AND m.state = 'returning')) AND {_FOR} ORDER BY a.name"
         ),

@@ -19,6 +19,7 @@ from common.schema import Aircraft
 from common.uuid7 import uuid7
 from hangar_app import work
 from hangar_app.campaign import ALOFT, GROUND, SILENCE
+from hangar_app.campaign_store import IS_FOR
 from hangar_app.wanted import TRIES
 from hangar_app.work import Job, Kind
 from sync.state import Due
@@ -221,7 +222,7 @@ class Stored:
 
 
 # On the right of an assignment a column is still what it was before.
-_STORE = text("""
+_STORE = text(f"""
 WITH seen AS (
   UPDATE aircraft SET last_seen = :now, last_body = CAST(:body AS jsonb),
          grounded_at = CASE WHEN :ground THEN :now ELSE grounded_at END,
@@ -239,12 +240,10 @@ RETURNING
               OR m.state = 'pending' AND m.wave IS NOT NULL AND c.state = 'running'))
   -- One that was enrolled since, or another box under a name that is meant.
   OR EXISTS (SELECT FROM campaign c WHERE c.state = 'running'
-              AND (c.plan -> 'names' @> to_jsonb(CAST(:name AS text))
-                OR CAST(c.plan ->> 'everyone' AS bool)
-                AND NOT c.plan -> 'left_out' @> to_jsonb(CAST(:name AS text)))
+              AND {IS_FOR.format(plan="c.plan", name="CAST(:name AS text)")}
               AND NOT EXISTS (SELECT FROM campaign_aircraft m
                                WHERE m.campaign = c.id AND m.aircraft = :name)) AS offered
-""")
+""")  # noqa: S608  # what is put in is a constant of ours
 
 
 def _store(
