@@ -93,8 +93,7 @@ def accept(world: World, source: BinaryIO) -> Result:
                 at, counter = world.stamp(), state.counter(kind)
                 bad = replace(staged, stage=Stage.ROLLED_BACK, reason=wrong, at=at, bad=counter)
                 state = states.record(world, state, kind, bad)
-                untidy = [wrong, trial.clean(world, state, kind, version)]
-                return Result("refused", kind, version, former, "; and ".join(filter(None, untidy)))
+                return trial.tidied(world, state, Result("refused", kind, version, former, wrong))
         return trial.attempt(world, state, manifest, former)
 
 

@@ -126,13 +126,12 @@ def attempt(
         wrong, proven = str(error), False
     if wrong:
         state, result = go_back(world, state, kind, record, wrong, proven=proven, served=served)
-        untidy = [result.reason, clean(world, state, kind, version)]
-        result = replace(result, reason="; and ".join(filter(None, untidy)))
+        result = tidied(world, state, result)
         return result if served else replace(result, result="refused")
     world.at(Step.DRAIN)
     still = serving.drain(world, manifest.beside, version)
     world.at(Step.CLEAN)
-    untidy = [still, clean(world, state, kind, former)]
+    untidy = [still, _clean(world, state, kind, former)]
     return Result("confirmed", kind, version, former, "; ".join(filter(None, untidy)) or None)
 
 
@@ -213,10 +212,17 @@ def go_back(
     return state, Result("returned", kind, record.version, former, reason)
 
 
-def clean(world: World, state: State, kind: str, former: str | None) -> str | None:
-    """Keep the last good releases, remove the others and what only they needed.
+def tidied(world: World, state: State, bad: Result) -> Result:
+    """Clean up after a release that failed; what could not be removed is said after its reason.
 
-    Bad ones must not pile up either: nobody makes room on an aircraft by hand.
+    Bad ones must not pile up: nobody makes room on an aircraft by hand.
+    """
+    untidy = [bad.reason, _clean(world, state, bad.kind, bad.version)]
+    return replace(bad, reason="; and ".join(filter(None, untidy)))
+
+
+def _clean(world: World, state: State, kind: str, former: str | None) -> str | None:
+    """Keeps the last good releases, removes the others and what only they needed.
 
     Args:
         former: what was left a moment ago stays until the next time, however it was left: a page of it

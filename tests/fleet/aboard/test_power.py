@@ -146,7 +146,7 @@ SYNCS = {
     "disk.sync_folder of disk.make_folder of trial._serve": "first",
     "disk.sync_folder of disk.point of trial._serve": "good",
     "disk.sync_folder of disk.point of trial.go_back": "bad",
-    "disk.sync_folder of disk.remove_tree of trial.clean": "cleaning",
+    "disk.sync_folder of disk.remove_tree of trial._clean": "cleaning",
     "disk.sync_folder of disk.remove_tree of unpack.release": "other contents",
     "disk.sync_folder of disk.write of state.save": "good",
     "disk.sync_folder of disk.write of store.receive": "good",
