@@ -9,6 +9,7 @@ from typing import Any
 from fleet.aboard.ledger import SAID_LIMIT
 from fleet.errors import FleetError, Offline, RemoteFailed
 from fleet.release import ABOARD, Link
+from fleet.summary import printable
 
 ORDER_S = 60.0
 SHOWN = 20
@@ -140,4 +141,4 @@ def _cells(entry: Mapping[str, Any], shipped: Mapping[int, str]) -> tuple[str, .
 
 def _line(text: str) -> str:
     """Returns a text as the log takes it: one line, and not too long."""
-    return "".join(each if each.isprintable() else " " for each in text)[:SAID_LIMIT] or "-"
+    return printable(text)[:SAID_LIMIT] or "-"

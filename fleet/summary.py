@@ -120,4 +120,13 @@ def one_line(text: str) -> str:
     >>> one_line("no disk\\n\\x1b[2Jall is well")
     'no disk [2Jall is well'
     """
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Returns a text with a space for each character that does something to a terminal.
+
+    >>> printable("no disk\\n")
+    'no disk '
+    """
+    return "".join(each if each.isprintable() else " " for each in text)
