@@ -78,16 +78,11 @@ def ensure(
         say(f"turnaround: installing {', '.join(lacking)} for {purpose} (apt-get, once)")
         try:
             _install(lacking)
-        except FleetError:
-            # The lists may be absent or older than the mirror: refresh them, and only then give up.
-            try:
-                _run(["apt-get", "update"])
-                _install(lacking)
-            except FleetError as error:
-                raise FleetError(
-                    f"could not install {', '.join(lacking)} for {purpose}: {error.what}",
-                    f"see that this works, then try again: {command}",
-                ) from None
+        except FleetError as error:
+            raise FleetError(
+                f"could not install {', '.join(lacking)} for {purpose}: {error.what}",
+                f"see that this works, then try again: {command}",
+            ) from None
 
 
 @contextmanager
@@ -111,7 +106,13 @@ def _dpkg(names: Sequence[str]) -> str:
 
 def _install(names: Sequence[str]) -> None:
     waiting = f"DPkg::Lock::Timeout={LOCK_WAIT_S}"
-    _run(["apt-get", "install", "--yes", "--no-install-recommends", "--option", waiting, *names])
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", "--option", waiting]
+    try:
+        _run([*install, *names])
+    except FleetError:
+        # The lists may be absent or older than the mirror: refresh them, and only then give up.
+        _run(["apt-get", "update"])
+        _run([*install, *names])
 
 
 def _run(argv: Sequence[str]) -> str:
