@@ -17,13 +17,17 @@ def services(host: Host) -> list[str]:
     return [name.replace("@.", "@check.") for name in names]
 
 
+def exposed(said: str) -> dict[str, float]:
+    """How exposed each of our units is, by what `systemd-analyze security` prints: 0 is best, 10 worst."""
+    rows = [line.split() for line in said.splitlines() if line.startswith("turnaround-")]
+    return {row[0]: float(row[1]) for row in rows}
+
+
 def test_no_service_of_ours_is_exposed(host: Host) -> None:
     names = services(host)
     assert "turnaround-aboard-recover.service" in names, "it runs as root, and is no exception"
     # As JSON it would list each wall of each unit, not what they come to.
-    said = host.check_output(f"systemd-analyze security --no-pager {' '.join(names)}")
-    rows = [line.split() for line in said.splitlines() if line.startswith("turnaround-")]
-    found = {row[0]: float(row[1]) for row in rows}
+    found = exposed(host.check_output(f"systemd-analyze security --no-pager {' '.join(names)}"))
     assert sorted(found) == sorted(names)
     assert {name: figure for name, figure in found.items() if figure > WORST} == {}
 

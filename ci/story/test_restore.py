@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ci.checks.test_sandbox import WORST, exposed
 from ci.story.publish import aboard, editor
 from ci.story.teller import eventually
 from ci.story.test_faults import expect_usage, import_paper, noise, watch_something, whole
@@ -33,10 +34,9 @@ def backed_up(world: World) -> World:
 
 def test_what_keeps_the_hangar_is_closed_and_goes_on(backed_up: World) -> None:
     world, units = backed_up, "turnaround-backup-database turnaround-backup-files"
-    said = world.ssh("hangar", f"systemd-analyze security --no-pager {units}").splitlines()
-    exposed = {row.split()[0]: float(row.split()[1]) for row in said if row.startswith("turn")}
-    assert len(exposed) == 2
-    assert max(exposed.values()) <= 3.0
+    found = exposed(world.ssh("hangar", f"systemd-analyze security --no-pager {units}"))
+    assert len(found) == 2
+    assert max(found.values()) <= WORST
     begins = "turnaround-backup-database.timer turnaround-backup-files.timer"
     active = world.ssh("hangar", f"systemctl is-active {begins} turnaround-backup-files.path")
     assert active.split() == ["active"] * 3
