@@ -30,6 +30,16 @@ def await_state(world: World, name: str, aircraft: str, state: str) -> None:
     eventually(f"{aircraft} is {state}", look, within_s=DONE_S, every_s=2)
 
 
+def await_silence(world: World, name: str, away: str, here: str) -> None:
+    """The canary is who was heard last: not one that was switched off a moment ago."""
+
+    def look() -> bool:
+        ago = {each["name"]: each["heard_s_ago"] for each in campaign(world, name)["aircraft"]}
+        return bool(ago[here] < ago[away])
+
+    eventually(f"{here} is heard after {away}", look, within_s=60)
+
+
 def start(world: World, source: Path, name: str, edition: int) -> None:
     (source / "style.json").write_text(f'{{"edition": {edition}}}')
     world.fab("package-maps", "--name", "andes", "--source", str(source))
@@ -51,6 +61,7 @@ def test_one_that_is_off_gets_it_when_it_lands(world: World, tmp_path: Path) -> 
     world.fab("campaign.close", "--name", "first")
     world.lab.power(away, on=False)
     try:
+        await_silence(world, "first", away, here)
         start(world, tmp_path, "second", 2)
         await_state(world, "second", here, "confirmed")
         assert campaign(world, "second")["wave"] == "100%"
