@@ -3,15 +3,18 @@
 One zstd frame that holds, in this order:
 
 1. a header: one line of JSON (`Header`), which lists the tables with their columns and row counts;
-2. for each table in the header's order, for each column, a block of that column's values;
-3. for each table in reverse order, a block of the keys that were deleted, when there are any;
+2. for each table in the header's order its rows, in groups: for each column a block of the group's values;
+3. for each table in reverse order the keys that were deleted, in blocks;
 4. a trailer: one line of JSON with the row counts and the SHA-256 of every byte before it.
 
-A block is its length in bytes as decimal digits and a line feed, then that many bytes: one value
-per line in the escaping of PostgreSQL's `COPY … (format text)`. Values of one column stand together
-because they compress far better so than row by row. The file's own SHA-256 is its identity: the
-next change-set names it (`prev_sha256`), and the receiver acknowledges it. Nothing here knows a
-database.
+A block is a line `VALUES BYTES` in decimal digits, then that many bytes: one value per line in the
+escaping of PostgreSQL's `COPY … (format text)`. Or the line is `VALUES BYTES TEMPLATE`, and the bytes are
+digits that `sync.packing` took out of values that are otherwise the template. Values of one column stand
+together because they compress far better so than row by row; a group ends where its bytes become many, so
+that neither end needs more memory for more rows. The file's own SHA-256 is its identity: the next
+change-set names it (`prev_sha256`), and the receiver acknowledges it. Nothing here knows a database.
+
+Format 1, which is read too, has one group for each table, and blocks that begin with their `BYTES` alone.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import BufferedReader
 from typing import Any, BinaryIO
+
+from sync import packing
+from sync.source import FORMATS, BadChangeSet, Limits, Source
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -38,6 +44,7 @@ __all__ = [
     "Header",
     "Limits",
     "Table",
+    "Writer",
     "check",
     "file_name",
     "read",
@@ -45,33 +52,12 @@ __all__ = [
     "write",
 ]
 
-FORMAT = 1
+FORMAT = 2
 GENESIS = "0" * 64
 LEVEL = 3
 _NAME = re.compile(r"(\d{12})\.cs")
+_LIMITS = Limits()
 _HEX64 = re.compile(r"[0-9a-f]{64}")
-
-
-class BadChangeSet(Exception):
-    """A file is not the change-set it should be: which file, what was expected, what was found."""
-
-    def __init__(self, file: str, what: str, expected: object, found: object) -> None:
-        super().__init__(f"{file}: {what}: expected {expected}, found {found}")
-        self.file, self.what, self.expected, self.found = file, what, expected, found
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a reader accepts, in bytes unless said otherwise; it reads no further than this."""
-
-    file: int = 64 * 2**20
-    header: int = 64 * 2**10
-    block: int = 64 * 2**20
-    total: int = 512 * 2**20
-    tables: int = 100
-    columns: int = 200
-    # A decoder needs 2 ** window_log bytes; level 3 writes windows of 2 MiB.
-    window_log: int = 23
 
 
 @dataclass(frozen=True)
@@ -101,7 +87,10 @@ class Header:
 
 @dataclass(frozen=True)
 class Block:
-    """Values of one column of `table`, or with `column` None the keys of its deleted rows."""
+    """Some values of one column of `table`, or with `column` None keys of its deleted rows.
+
+    The blocks of a group follow each other, one for each column; a table has as many groups as it takes.
+    """
 
     table: Table
     column: str | None
@@ -127,50 +116,70 @@ def sequence(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
+class Writer:
+    """Writes a change-set: its header at once, then `rows` and `deletes` as they come, `end` at last.
+
+    Arguments: `out` is where it goes; the header's counts are those of what will come.
+    """
+
+    def __init__(self, out: BinaryIO, header: Header) -> None:
+        self._out, self._header = out, header
+        self._compressor = zstd.ZstdCompressor(level=LEVEL)
+        self._plain, self._packed, self._size = hashlib.sha256(), hashlib.sha256(), 0
+        self._put(json.dumps({"format": FORMAT, **asdict(header)}).encode() + b"\n")
+
+    def group(self, columns: Sequence[Sequence[bytes]]) -> None:
+        """Write some rows of the header's next table: for each of its columns the rows' values.
+
+        A table's deleted keys are written the same way, as groups of one column.
+        """
+        for values in columns:
+            packed = packing.pack(values)
+            template, data = packed or (None, b"\n".join([*values, b""]))
+            head = b"%d %d" % (len(values), len(data))
+            self._put(head + (b"\n" if template is None else b" " + template + b"\n"))
+            self._put(data)
+
+    def end(self) -> tuple[str, int]:
+        """Write the trailer and return the file's SHA-256 and size in bytes."""
+        trailer = {
+            "upserts": sum(table.upserts for table in self._header.tables),
+            "deletes": sum(table.deletes for table in self._header.tables),
+            "sha256": self._plain.hexdigest(),
+        }
+        self._put(json.dumps(trailer).encode() + b"\n")
+        self._pack(self._compressor.flush())
+        return self._packed.hexdigest(), self._size
+
+    def _put(self, data: bytes) -> None:
+        self._plain.update(data)
+        self._pack(self._compressor.compress(data))
+
+    def _pack(self, data: bytes) -> None:
+        self._packed.update(data)
+        self._size += len(data)
+        self._out.write(data)
+
+
 def write(
     out: BinaryIO,
     header: Header,
     upserts: Iterable[Sequence[bytes]],
     deletes: Iterable[bytes],
 ) -> tuple[str, int]:
-    """Write a change-set and return its SHA-256 and size in bytes.
+    """Write a change-set that is in memory and return its SHA-256 and size in bytes.
 
     Arguments: `upserts` gives for each table of the header a sequence of columns, each column the
     bytes of its values with a line feed after each; `deletes` gives for each table in reverse order
     its deleted keys in the same form (empty when there are none).
     """
-    compressor = zstd.ZstdCompressor(level=LEVEL)
-    plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
-
-    def pack(data: bytes) -> None:
-        nonlocal size
-        packed.update(data)
-        size += len(data)
-        out.write(data)
-
-    def put(data: bytes) -> None:
-        plain.update(data)
-        pack(compressor.compress(data))
-
-    put(json.dumps({"format": FORMAT, **asdict(header)}).encode() + b"\n")
-    for columns in upserts:
-        for data in columns:
-            put(b"%d\n" % len(data))
-            put(data)
-    for data in filter(None, deletes):
-        put(b"%d\n" % len(data))
-        put(data)
-    trailer = {
-        "upserts": sum(table.upserts for table in header.tables),
-        "deletes": sum(table.deletes for table in header.tables),
-        "sha256": plain.hexdigest(),
-    }
-    pack(compressor.compress(json.dumps(trailer).encode() + b"\n"))
-    pack(compressor.flush())
-    return packed.hexdigest(), size
+    writer = Writer(out, header)
+    for columns in (*upserts, *([keys] for keys in deletes if keys)):
+        writer.group([column.split(b"\n")[:-1] for column in columns])
+    return writer.end()
 
 
-def read(file: BufferedReader, name: str, limits: Limits = Limits()) -> Iterator[Header | Block]:
+def read(file: BufferedReader, name: str, limits: Limits = _LIMITS) -> Iterator[Header | Block]:
     """Give the header and then each block, in file order; memory is bounded by one block.
 
     Arguments: `file` is read from its beginning, `name` is what errors call it.
@@ -178,7 +187,7 @@ def read(file: BufferedReader, name: str, limits: Limits = Limits()) -> Iterator
     The last word is the trailer's: what was given counts only when the iterator ends without
     `BadChangeSet`, which names the file, what was expected and what was found.
     """
-    source = _Source(name, limits)
+    source = Source(name, limits)
     file.seek(0)
     options = {int(zstd.DecompressionParameter.window_log_max): limits.window_log}
     try:
@@ -187,18 +196,15 @@ def read(file: BufferedReader, name: str, limits: Limits = Limits()) -> Iterator
             header = _header(source)
             yield header
             for table in header.tables:
-                if table.upserts:
-                    for column in table.columns:
-                        yield Block(table, column, source.block(table.upserts))
+                yield from _groups(source, table, table.columns, table.upserts)
             for table in reversed(header.tables):
-                if table.deletes:
-                    yield Block(table, None, source.block(table.deletes))
+                yield from _groups(source, table, (None,), table.deletes)
             _trailer(source, header)
     except (zstd.ZstdError, EOFError) as error:
         raise source.bad("compressed data", "one whole zstd frame", error) from None
 
 
-def check(file: BufferedReader, name: str, limits: Limits = Limits()) -> tuple[Header, str]:
+def check(file: BufferedReader, name: str, limits: Limits = _LIMITS) -> tuple[Header, str]:
     """Read a change-set to its end and return its header and the file's own SHA-256.
 
     Raises `BadChangeSet` when the file is too large, cut, altered or not one at all.
@@ -219,66 +225,26 @@ def check(file: BufferedReader, name: str, limits: Limits = Limits()) -> tuple[H
     return header, digest
 
 
-class _Source:
-    """Reads lines and blocks within the limits and hashes what it read."""
-
-    frame: zstd.ZstdFile
-
-    def __init__(self, name: str, limits: Limits) -> None:
-        self.name, self.limits = name, limits
-        self.hash = hashlib.sha256()
-        self.total = 0
-
-    def bad(self, what: str, expected: object, found: object) -> BadChangeSet:
-        return BadChangeSet(self.name, what, expected, found)
-
-    def line(self, limit: int, what: str) -> bytes:
-        line = self.frame.readline(limit + 1)
-        if not line.endswith(b"\n"):
-            found = f"no line end in {len(line)} bytes"
-            raise self.bad(what, f"a line of at most {limit} bytes", found)
-        return line
-
-    def count(self, data: bytes) -> bytes:
-        self.total += len(data)
-        if self.total > self.limits.total:
-            raise self.bad("unpacked size", f"at most {self.limits.total} bytes", "more")
-        self.hash.update(data)
-        return data
-
-    def block(self, values: int) -> bytes:
-        line = self.count(self.line(20, "length of a block"))
-        if not line[:-1].isdigit():
-            raise self.bad("length of a block", "decimal digits", repr(line[:20]))
-        size = int(line)
-        if size > self.limits.block:
-            raise self.bad("length of a block", f"at most {self.limits.block}", size)
-        data = self.count(self.frame.read(size))
-        if len(data) != size:
-            raise self.bad("a block", f"{size} bytes", f"{len(data)} bytes and the end of the file")
-        found = data.count(b"\n")
-        if found != values or not data.endswith(b"\n"):
-            raise self.bad("values in a block", values, found)
-        if b"\t" in data:
-            raise self.bad("values in a block", "tabs escaped", "a tab")
-        return data
+def _groups(
+    source: Source, table: Table, columns: Sequence[str | None], rows: int
+) -> Iterator[Block]:
+    while rows > 0:
+        group = None
+        for column in columns:
+            values, data = source.block(rows if group is None else group)
+            if group not in (None, values):
+                raise source.bad("values in a block", group, values)
+            group = values
+            yield Block(table, column, data)
+        rows -= group or 0
 
 
-def _object(source: _Source, line: bytes, what: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        raise source.bad(what, "one line of JSON", repr(line[:40])) from None
-    if not isinstance(found, dict):
-        raise source.bad(what, "a JSON object", repr(line[:40]))
-    return found
-
-
-def _header(source: _Source) -> Header:
+def _header(source: Source) -> Header:
     line = source.count(source.line(source.limits.header, "header"))
-    found = _object(source, line, "header")
-    if found.get("format") != FORMAT:
-        raise source.bad("format", FORMAT, found.get("format"))
+    found = source.object(line, "header")
+    if found.get("format") not in FORMATS:
+        raise source.bad("format", f"1 to {FORMAT}", str(found.get("format"))[:40])
+    source.format = found["format"]
     try:
         header = Header(
             stream=_text(found["stream"]),
@@ -292,9 +258,11 @@ def _header(source: _Source) -> Header:
             tables=tuple(_table(one) for one in found["tables"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise source.bad("header", "the fields of format 1", repr(error)) from None
+        raise source.bad("header", f"the fields of format {source.format}", repr(error)) from None
     if len(header.tables) > source.limits.tables:
         raise source.bad("tables", f"at most {source.limits.tables}", len(header.tables))
+    if len({table.table for table in header.tables}) != len(header.tables):
+        raise source.bad("tables", "each once", [table.table for table in header.tables])
     for table in header.tables:
         if len(table.columns) > source.limits.columns:
             raise source.bad("columns", f"at most {source.limits.columns}", len(table.columns))
@@ -309,7 +277,7 @@ def _header(source: _Source) -> Header:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > 200:
+    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
         raise ValueError(f"{str(value)[:40]!r} is no short text")
     return value
 
@@ -329,8 +297,8 @@ def _table(found: dict[str, Any]) -> Table:
     )
 
 
-def _trailer(source: _Source, header: Header) -> None:
-    trailer = _object(source, source.line(1000, "trailer"), "trailer")
+def _trailer(source: Source, header: Header) -> None:
+    trailer = source.object(source.line(1000, "trailer"), "trailer")
     expected = {
         "upserts": sum(table.upserts for table in header.tables),
         "deletes": sum(table.deletes for table in header.tables),

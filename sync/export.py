@@ -1,89 +1,132 @@
 """Exporting the rows of a batch: what the snapshot of `sync.seal` sees, column by column.
 
-It reads the keys that were claimed from the temporary table `claimed`, made by `sync.seal`.
+It reads the keys that were claimed from the temporary table `claimed`, made by `sync.seal`. Rows stream
+from the database into the file in groups, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
 
-import io
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, DateTime, text
 from sqlalchemy.exc import DBAPIError
 
 from common.schema import Base
-from sync import changeset
+from sync import changeset, packing
 from sync.capture import spec
 
-__all__ = ["Export", "rows", "write"]
+__all__ = ["TooLarge", "table", "write"]
+
+GROUP_ROWS = 16_384
+GROUP_BYTES = 4 * 2**20
 
 
-@dataclass(frozen=True)
-class Export:
-    """One table's claimed rows as they are, and the claimed keys whose rows are gone."""
-
-    table: changeset.Table
-    columns: list[bytes]
-    deletes: bytes
-
-    @property
-    def size(self) -> int:
-        """The bytes of its values before compression."""
-        return sum(len(column) for column in self.columns) + len(self.deletes)
+class TooLarge(Exception):
+    """The rows are more bytes than was allowed."""
 
 
-def rows(connection: Connection, model: type[Base]) -> Export:
-    """Return the model's claimed rows in the order of their keys.
+def table(connection: Connection, model: type[Base]) -> changeset.Table:
+    """Return what a header says of the model's claimed rows: those that are there, and those that are gone.
 
-    Raises `DBAPIError` when the database cannot give them.
+    Rows that are only added are never gone: one that was removed after it was recorded is left out.
     """
     name = model.__tablename__
-    columns = tuple(column.name for column in model.__table__.columns)
-    chosen = ", ".join(f't."{column}"' for column in columns)
-    join = f"from {name} t join claimed c on c.tbl = '{name}' and c.pk = t.id order by t.id"
-    lines = _copy_out(connection, f"select {chosen} {join}").split(b"\n")[:-1]
-    values = zip(*(line.split(b"\t") for line in lines), strict=True)
-    deletes = b""
-    if spec(model).mode == "state":
-        deletes = _copy_out(
-            connection,
-            f"select c.pk from claimed c where c.tbl = '{name}' and not exists "  # noqa: S608
-            f"(select from {name} t where t.id = c.pk) order by c.pk",
+    claimed, there = connection.execute(
+        text(
+            "select count(*), count(t.id) from claimed c "  # noqa: S608  # our own table names
+            f"left join {name} t on t.id = c.pk where c.tbl = '{name}'"
         )
-    return Export(
-        changeset.Table(name, columns, upserts=len(lines), deletes=deletes.count(b"\n")),
-        [b"\n".join(column) + b"\n" for column in values],
-        deletes,
+    ).one()
+    return changeset.Table(
+        name,
+        tuple(column.name for column in model.__table__.columns),
+        upserts=there,
+        deletes=claimed - there if spec(model).mode == "state" else 0,
     )
 
 
-def _copy_out(connection: Connection, query: str) -> bytes:
-    out = io.BytesIO()
-    cursor: Any = connection.connection.cursor()
-    try:
-        # What COPY prints must not depend on a session's habits.
-        cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
-        cursor.copy_expert(f"copy ({query}) to stdout", out)
-    except cursor.connection.Error as error:
-        raise DBAPIError(f"copy ({query})", None, error) from error
-    return out.getvalue()
+def write(
+    connection: Connection,
+    path: Path,
+    header: changeset.Header,
+    models: Sequence[type[Base]],
+    most: int | None = None,
+) -> tuple[str, int]:
+    """Write the models' claimed rows and wait until the file is on the disk; returns its SHA-256 and size.
 
-
-def write(path: Path, header: changeset.Header, exports: list[Export]) -> tuple[str, int]:
-    """Write a change-set and wait until it is on the disk; returns its SHA-256 and size."""
+    Arguments: `header` has the `table` of each model, in order; `most` is how many bytes of values there
+    may be, before compression. Raises `TooLarge` when there are more, and `DBAPIError` when the database
+    cannot give them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as out:
-        written = changeset.write(
-            out,
-            header,
-            (export.columns for export in exports),
-            (export.deletes for export in reversed(exports)),
-        )
+        writer = changeset.Writer(out, header)
+        groups = _Groups(writer.group, most)
+        for model, share in zip(models, header.tables, strict=True):
+            if share.upserts:
+                groups.begin([isinstance(one.type, DateTime) for one in model.__table__.columns])
+                columns = ", ".join(f't."{column}"' for column in share.columns)
+                join = f"from {share.table} t join claimed c on c.pk = t.id and c.tbl = '{share.table}'"
+                _copy_out(connection, f"select {columns} {join} order by t.id", groups)
+        for share in reversed(header.tables):
+            if share.deletes:
+                groups.begin([False])
+                gone = f"not exists (select from {share.table} t where t.id = c.pk)"
+                query = f"select c.pk from claimed c where c.tbl = '{share.table}' and {gone}"  # noqa: S608
+                _copy_out(connection, f"{query} order by c.pk", groups)
+        written = writer.end()
         out.flush()
         # Whoever may read the outbox reads this file; nobody writes it again.
         os.fchmod(out.fileno(), 0o444)
         os.fsync(out.fileno())
     return written
+
+
+def _copy_out(connection: Connection, query: str, groups: _Groups) -> None:
+    cursor: Any = connection.connection.cursor()
+    try:
+        # What COPY prints must not depend on a session's habits.
+        cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
+        cursor.copy_expert(f"copy ({query}) to stdout", groups)
+    except cursor.connection.Error as error:
+        raise DBAPIError(f"copy ({query})", None, error) from error
+    groups.end()
+
+
+class _Groups:
+    """Takes the rows of a COPY, each in one piece (libpq's PQgetCopyData), and hands on groups of columns."""
+
+    def __init__(
+        self, hand_on: Callable[[Sequence[Sequence[bytes]]], None], most: int | None
+    ) -> None:
+        self._hand_on, self._left = hand_on, most
+        self._rows: list[bytes] = []
+        self._size = 0
+
+    def begin(self, times: Sequence[bool]) -> None:
+        """Expect rows of so many columns; says of each whether it holds times."""
+        self._times = times
+
+    def write(self, row: bytes) -> None:
+        self._rows.append(row)
+        self._size += len(row)
+        if self._size >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
+            self.end()
+
+    def end(self) -> None:
+        if self._left is not None:
+            self._left -= self._size
+            if self._left < 0:
+                raise TooLarge
+        # The whole group at once: a step for each row, or each value, would be the most of the work.
+        values = b"".join(self._rows).replace(b"\n", b"\t").split(b"\t")[:-1]
+        if values:
+            self._hand_on([self._column(values, place) for place in range(len(self._times))])
+        self._rows, self._size = [], 0
+
+    def _column(self, values: list[bytes], place: int) -> list[bytes]:
+        column = values[place :: len(self._times)]
+        return packing.even_times(column) if self._times[place] else column

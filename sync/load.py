@@ -71,10 +71,7 @@ def load(
         raise changeset.BadChangeSet(header.stream, "header", "the one just checked", "another")
     for table in header.tables:
         if table.upserts:
-            columns = []
-            for _ in table.columns:
-                columns.append(next(parts))
-            incoming = _stage(connection, table, columns)
+            incoming = _stage(connection, table, parts)
             if spec(known[table.table]).direction == "up" and "aircraft" in table.columns:
                 _own(connection, incoming, header.node)
             _merge(connection, table, incoming, known[table.table])
@@ -88,7 +85,7 @@ def load(
             _keep_only_what_came(connection, table)
 
 
-def _stage(connection: Connection, table: changeset.Table, columns: list[changeset.Block]) -> str:
+def _stage(connection: Connection, table: changeset.Table, parts: Iterator[Any]) -> str:
     incoming = f"incoming_{table.table}"
     connection.execute(
         text(
@@ -96,10 +93,13 @@ def _stage(connection: Connection, table: changeset.Table, columns: list[changes
             f"(like public.{table.table} including defaults) on commit drop"
         )
     )
-    rows = zip(*(block.lines() for block in columns), strict=True)
-    data = b"\n".join(b"\t".join(row) for row in rows) + b"\n"
     names = ", ".join(f'"{name}"' for name in table.columns)
-    _copy_in(connection, f"{incoming} ({names})", data, table.upserts)
+    left = table.upserts
+    while left:
+        columns = [next(parts).lines() for _ in table.columns]
+        data = b"\n".join(map(b"\t".join, zip(*columns, strict=True))) + b"\n"
+        _copy_in(connection, f"{incoming} ({names})", data, len(columns[0]))
+        left -= len(columns[0])
     return incoming
 
 
@@ -150,10 +150,11 @@ def _merge(
 def _delete(connection: Connection, block: changeset.Block) -> None:
     name = block.table.table
     connection.execute(text(f"create temp table gone_{name} (id uuid) on commit drop"))
-    _copy_in(connection, f"gone_{name} (id)", block.data, block.table.deletes)
+    _copy_in(connection, f"gone_{name} (id)", block.data, len(block.lines()))
     connection.execute(
         text(f"delete from {name} t using gone_{name} g where t.id = g.id")  # noqa: S608
     )
+    connection.execute(text(f"drop table gone_{name}"))
 
 
 def _keep_only_what_came(connection: Connection, table: changeset.Table) -> None:

@@ -32,7 +32,7 @@ from sync.capture import SENDS, record_all, spec
 
 __all__ = ["Sealed", "own_streams", "seal", "seal_all"]
 
-ROWS = 20_000
+ROWS = 100_000
 RAW_BYTES = 32 * 2**20
 
 
@@ -47,10 +47,6 @@ class Sealed:
     rows: int
 
 
-class _TooLarge(Exception):
-    """The rows of one batch are more bytes than a batch may be."""
-
-
 def _nothing(step: str) -> None:
     """No one watches the steps."""
 
@@ -59,7 +55,7 @@ def own_streams(role: str) -> list[str]:
     """Return the streams that a host of this role sends.
 
     >>> own_streams("aircraft")
-    ['use', 'usr']
+    ['pay', 'use', 'usr']
     """
     return sorted({spec(model).stream for model in travelling(SENDS[role])})
 
@@ -107,7 +103,7 @@ def seal(
         while True:
             try:
                 batch = _seal_one(engine, settings, stream, clock(), rows, at)
-            except _TooLarge:
+            except export.TooLarge:
                 rows = max(1, rows // 2)
                 continue
             if batch is None:
@@ -208,9 +204,6 @@ def _seal_one(
         if not _claim(connection, stream, seq, models, None if whole else rows):
             return None
         at("claimed")
-        exports = [export.rows(connection, model) for model in models]
-        if not whole and rows > 1 and sum(one.size for one in exports) > RAW_BYTES:
-            raise _TooLarge
         header = changeset.Header(
             stream=stream,
             epoch=str(epoch),
@@ -220,14 +213,14 @@ def _seal_one(
             schema=version,
             node=settings.node,
             created=now.isoformat(),
-            tables=tuple(one.table for one in exports),
+            tables=tuple(export.table(connection, model) for model in models),
         )
         written = _tmp_path(settings, stream, seq)
-        sha256, size = export.write(written, header, exports)
+        most = None if whole or rows == 1 else RAW_BYTES
+        sha256, size = export.write(connection, written, header, models, most)
         at("written")
-        sealed = Sealed(
-            stream, seq, sha256, size, sum(one.table.upserts + one.table.deletes for one in exports)
-        )
+        changed = sum(one.upserts + one.deletes for one in header.tables)
+        sealed = Sealed(stream, seq, sha256, size, changed)
         connection.execute(
             text(
                 "insert into sync.batch (stream, epoch, seq, prev_sha256, sha256, bytes, rows, "
@@ -279,16 +272,13 @@ def _next(connection: Connection, stream: str) -> tuple[UUID, int, str]:
 def _claim(
     connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int | None
 ) -> bool:
-    connection.execute(
-        text("create temp table claimed (tbl text, pk uuid, primary key (tbl, pk)) on commit drop")
-    )
+    connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
     # Parents first, so that a capped batch never carries a child whose parent is still to come.
     found = connection.execute(
         text(
-            "with picked as (select id from sync.dirty where stream = :stream and batch is null "
-            "order by array_position(:tables, tbl), id limit :rows), "
-            "marked as (update sync.dirty d set batch = :seq from picked where d.id = picked.id "
-            "returning d.tbl, d.pk) "
+            "with marked as (update sync.dirty set batch = :seq where ctid = any (array("
+            "select ctid from sync.dirty where stream = :stream and batch is null "
+            "order by array_position(:tables, tbl), id limit :rows)) returning tbl, pk) "
             "insert into claimed select distinct tbl, pk from marked"
         ),
         {
@@ -298,6 +288,7 @@ def _claim(
             "tables": [model.__tablename__ for model in models],
         },
     )
+    connection.execute(text("analyze claimed"))
     return bool(found.rowcount)
 
 

@@ -1,0 +1,120 @@
+"""Reading what a stranger may have written: lines and blocks within bounds, and what is wrong by name.
+
+Memory is bounded by one line or one block, whatever the file says of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from sync import packing
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["FORMATS", "BadChangeSet", "Limits", "Source"]
+
+# How a block begins: its values, its bytes, its template.
+FORMATS = {
+    1: re.compile(rb"()(\d{1,19})()\n"),
+    2: re.compile(rb"(\d{1,19}) (\d{1,19})(?: ([^\n]+))?\n"),
+}
+
+
+class BadChangeSet(Exception):
+    """A file is not the change-set it should be: which file, what was expected, what was found."""
+
+    def __init__(self, file: str, what: str, expected: object, found: object) -> None:
+        super().__init__(f"{file}: {what}: expected {expected}, found {found}")
+        self.file, self.what, self.expected, self.found = file, what, expected, found
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader accepts, in bytes unless said otherwise; it reads no further than this."""
+
+    file: int = 64 * 2**20
+    header: int = 64 * 2**10
+    block: int = 16 * 2**20
+    total: int = 512 * 2**20
+    tables: int = 100
+    columns: int = 200
+    # A decoder needs 2 ** window_log bytes; level 3 writes windows of 2 MiB.
+    window_log: int = 23
+
+
+class Source:
+    """Reads lines and blocks within the limits and hashes what it read."""
+
+    frame: zstd.ZstdFile
+    format: int
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name, self.limits = name, limits
+        self.hash = hashlib.sha256()
+        self.total = 0
+
+    def bad(self, what: str, expected: object, found: object) -> BadChangeSet:
+        return BadChangeSet(self.name, what, expected, found)
+
+    def line(self, limit: int, what: str) -> bytes:
+        line = self.frame.readline(limit + 1)
+        if not line.endswith(b"\n"):
+            found = f"no line end in {len(line)} bytes"
+            raise self.bad(what, f"a line of at most {limit} bytes", found)
+        return line
+
+    def add(self, size: int) -> None:
+        self.total += size
+        if self.total > self.limits.total:
+            raise self.bad("unpacked size", f"at most {self.limits.total} bytes", "more")
+
+    def count(self, data: bytes) -> bytes:
+        self.add(len(data))
+        self.hash.update(data)
+        return data
+
+    def block(self, most: int) -> tuple[int, bytes]:
+        """Return the number of values of the next block, at most `most`, and its values as text."""
+        line = self.count(self.line(self.limits.header, "head of a block"))
+        head = FORMATS[self.format].fullmatch(line)
+        if head is None:
+            raise self.bad("head of a block", f"one of format {self.format}", repr(line[:40]))
+        values, size, template = int(head[1] or most), int(head[2]), head[3]
+        if not 0 < values <= most:
+            raise self.bad("values in a block", f"1 to {most}", values)
+        unpacked = values * (len(template) + 1) if template else size
+        if max(size, unpacked) > self.limits.block:
+            raise self.bad("length of a block", f"at most {self.limits.block}", max(size, unpacked))
+        data = self.count(self.frame.read(size))
+        if len(data) != size:
+            raise self.bad("a block", f"{size} bytes", f"{len(data)} bytes and the end of the file")
+        if template:
+            try:
+                data = packing.unpack(template, data, values)
+            except ValueError as error:
+                raise self.bad("a packed block", "digits for its template", error) from None
+            self.add(len(data))
+        found = data.count(b"\n")
+        if found != values or not data.endswith(b"\n"):
+            raise self.bad("values in a block", values, found)
+        if b"\t" in data:
+            raise self.bad("values in a block", "tabs escaped", "a tab")
+        return values, data
+
+    def object(self, line: bytes, what: str) -> dict[str, Any]:
+        """Return the JSON object that a line is."""
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            raise self.bad(what, "one line of JSON", repr(line[:40])) from None
+        if not isinstance(found, dict):
+            raise self.bad(what, "a JSON object", repr(line[:40]))
+        return found
