@@ -25,8 +25,12 @@ _GUARD = ("sync_guard",)
 # PL/pgSQL plans a trigger function for each trigger apart, so these serve every table with an `id`.
 _FUNCTIONS = """
 create or replace function sync.capture_insert() returns trigger language plpgsql as $$
+declare
+    -- Once, and not for each row.
+    its_stream text := tg_argv[0];
+    its_table text := tg_table_name;
 begin
-    insert into sync.dirty (stream, tbl, pk) select tg_argv[0], tg_table_name, id from new_rows;
+    insert into sync.dirty (stream, tbl, pk) select its_stream, its_table, id from new_rows;
     return null;
 end $$;
 

@@ -9,18 +9,20 @@ from common.schema.aircraft import Aircraft
 from common.schema.app_user import AppUser
 from common.schema.asset import Asset
 from common.schema.audit import Audit
-from common.schema.base import Base, Direction, Mode, Sync
+from common.schema.base import Base, Direction, Mode, Retention, Sync
 from common.schema.campaign import Campaign
 from common.schema.campaign_aircraft import CampaignAircraft
 from common.schema.configuration import Configuration
 from common.schema.heartbeat import Heartbeat
 from common.schema.item import Item
 from common.schema.ledger import Applied, Batch, Cursor, Dirty, Epoch
+from common.schema.payment import Payment
 from common.schema.staff import Staff
 from common.schema.survey import Survey
 from common.schema.survey_answer import SurveyAnswer
 from common.schema.token import Token
 from common.schema.usage_event import UsageEvent
+from common.schema.usage_gap import UsageGap
 from common.schema.user_event import USER_FIELDS, UserEvent
 from common.schema.wanted import Wanted
 from common.schema.work import Work
@@ -44,12 +46,15 @@ __all__ = [
     "Heartbeat",
     "Item",
     "Mode",
+    "Payment",
+    "Retention",
     "Staff",
     "Survey",
     "SurveyAnswer",
     "Sync",
     "Token",
     "UsageEvent",
+    "UsageGap",
     "UserEvent",
     "Wanted",
     "Work",
@@ -61,7 +66,7 @@ def travelling(direction: Direction) -> list[type[Base]]:
     """Return the models that go this way, parents first within each stream.
 
     >>> [model.__tablename__ for model in travelling("up")]
-    ['usage_event', 'survey_answer', 'user_event']
+    ['payment', 'usage_event', 'survey_answer', 'usage_gap', 'user_event']
     """
     found = [
         (model.__sync__, model)

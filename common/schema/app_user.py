@@ -24,7 +24,7 @@ class AppUser(Base):
     __tablename__ = "app_user"
     # Not unique: two aircraft may register one address while both are off-line.
     __table_args__ = (Index("ix_app_user_lower_email", text("lower(email)")),)
-    __sync__ = Sync(stream="usr", direction="down", mode="state", rank=0)
+    __sync__ = Sync(stream="usr", direction="down", mode="state", rank=0, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(server_default=text("''"), default="")

@@ -22,7 +22,7 @@ class Asset(Base):
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
         CheckConstraint("size >= 0", name="size"),
     )
-    __sync__ = Sync(stream="cat", direction="down", mode="state", rank=1)
+    __sync__ = Sync(stream="cat", direction="down", mode="state", rank=1, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     item_id: Mapped[UUID] = mapped_column(

@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import DeclarativeBase
 
-__all__ = ["Base", "Direction", "Mode", "Sync"]
+__all__ = ["Base", "Direction", "Mode", "Retention", "Sync"]
 
 Direction = Literal["up", "down"]
 Mode = Literal["state", "append"]
+Retention = Literal["payment", "record", "statistic"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,16 @@ class Sync:
 
     Arguments: `stream`, an order guarantee shared by its models; `direction`, `up` to the hangar or
     `down` to the aircraft; `mode`, `state` (the current row is what counts) or `append` (rows are
-    only added, because their history matters); `rank`, parents before children within a stream.
+    only added, because their history matters); `rank`, parents before children within a stream;
+    `retention`, what a full disk may cost: of `statistic` the oldest rows that were not sent, of `record`
+    none that were not acknowledged, of `payment` none.
     """
 
     stream: str
     direction: Direction
     mode: Mode
     rank: int
+    retention: Retention
 
 
 class Base(DeclarativeBase):

@@ -19,7 +19,7 @@ class Item(Base):
 
     __tablename__ = "item"
     __table_args__ = (CheckConstraint("kind in ('film', 'newspaper')", name="kind"),)
-    __sync__ = Sync(stream="cat", direction="down", mode="state", rank=0)
+    __sync__ = Sync(stream="cat", direction="down", mode="state", rank=0, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     kind: Mapped[str]

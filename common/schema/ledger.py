@@ -31,11 +31,13 @@ class Epoch(Base):
 
 
 class Dirty(Base):
-    """A row that changed: its key only. `batch` is the batch that claimed it, null until then."""
+    """A row that changed: its key only. `batch` is the batch that claimed it, null until then.
+
+    Whoever changes rows pays for what is recorded, so what is not claimed has no index, not even for `id`.
+    """
 
     __tablename__ = "dirty"
     __table_args__ = (
-        Index("ix_dirty_unclaimed", "stream", "id", postgresql_where=text("batch is null")),
         Index("ix_dirty_claimed", "stream", "batch", postgresql_where=text("batch is not null")),
         {"schema": SCHEMA},
     )

@@ -18,7 +18,7 @@ class Survey(Base):
     """One question in several languages; an answer names a choice by its position from 0."""
 
     __tablename__ = "survey"
-    __sync__ = Sync(stream="cat", direction="down", mode="state", rank=2)
+    __sync__ = Sync(stream="cat", direction="down", mode="state", rank=2, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     question: Mapped[dict[str, str]]

@@ -18,7 +18,7 @@ class SurveyAnswer(Base):
     """One answer; no foreign keys, because the hangar may have withdrawn the survey meanwhile."""
 
     __tablename__ = "survey_answer"
-    __sync__ = Sync(stream="use", direction="up", mode="append", rank=1)
+    __sync__ = Sync(stream="use", direction="up", mode="append", rank=1, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     survey_id: Mapped[UUID] = mapped_column(index=True)

@@ -19,7 +19,7 @@ class UsageEvent(Base):
     """One thing that happened (`play`, `open`, …); it may outlive the user and item it names."""
 
     __tablename__ = "usage_event"
-    __sync__ = Sync(stream="use", direction="up", mode="append", rank=0)
+    __sync__ = Sync(stream="use", direction="up", mode="append", rank=0, retention="statistic")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     user_id: Mapped[UUID | None]

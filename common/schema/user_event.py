@@ -31,7 +31,7 @@ class UserEvent(Base):
             postgresql_where=text("field = 'email'"),
         ),
     )
-    __sync__ = Sync(stream="usr", direction="up", mode="append", rank=0)
+    __sync__ = Sync(stream="usr", direction="up", mode="append", rank=0, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     user_id: Mapped[UUID]
