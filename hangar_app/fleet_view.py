@@ -13,7 +13,7 @@ from sync.state import Head
 SILENT_AFTER_S = 30  # six heartbeats
 DAY_S = 86_400
 CERTIFICATE_DAYS = 21  # an aircraft may be out of reach for a week, and then for another
-DOWN, UP = ("cat", "usr"), ("usr", "use")
+DOWN, UP = ("cat", "usr"), ("pay", "usr", "use")
 
 Standing = Literal["new", "silent", "failed", "working", "behind", "even"]
 

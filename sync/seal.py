@@ -30,7 +30,7 @@ from common.settings import Settings
 from sync import changeset, export, files
 from sync.capture import SENDS, record_all, spec
 
-__all__ = ["Sealed", "own_streams", "seal", "seal_all"]
+__all__ = ["Sealed", "alone", "own_streams", "seal", "seal_all"]
 
 ROWS = 100_000
 RAW_BYTES = 32 * 2**20
@@ -95,7 +95,7 @@ def seal(
     [Sealed(stream='use', seq=12, sha256='…', bytes=3120, rows=180)]
     """
     made: list[Sealed] = []
-    with _alone(engine, stream):
+    with alone(engine, stream):
         if settings.role == "hangar":
             _follow_database(engine, stream)
         # Behind the same lock: no batch may follow one whose end is not known yet.
@@ -172,7 +172,8 @@ def _recover(engine: Engine, settings: Settings, stream: str) -> None:
 
 
 @contextmanager
-def _alone(engine: Engine, stream: str) -> Iterator[None]:
+def alone(engine: Engine, stream: str) -> Iterator[None]:
+    """Hold what nobody else may hold who claims, or unclaims, changes of the stream."""
     # The lock is taken before the snapshot, or the snapshot would not have the former batch in it.
     lock = {"key": f"turnaround seal {stream}"}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

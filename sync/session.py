@@ -1,4 +1,4 @@
-"""One synchronisation, as `sync-now` runs it aboard: seal, push, pull, apply, fetch, show.
+"""One synchronisation, as `sync-now` runs it aboard: make room, seal, push, pull, apply, fetch, show.
 
 Each step is safe to repeat and leaves a whole state behind, so the session may be killed anywhere;
 the next one sends only what is missing. One session runs at a time.
@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import content, files, seal
+from sync import content, files, retention, seal
 from sync.apply import apply_all
 from sync.rsync import Link, Moved, link_for
 
@@ -75,6 +75,8 @@ def run(
     """
     report, began = Report(), time.monotonic()
     with _alone(settings):
+        # First, because what is sealed has to be kept.
+        retention.keep(engine, settings, clock=clock)
         sealed = seal.seal_all(engine, settings, clock=clock)
         report.sealed_batches = len(sealed)
         report.sealed_rows = sum(batch.rows for batch in sealed)

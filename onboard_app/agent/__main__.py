@@ -21,11 +21,12 @@ from common.watchdog import Watchdog
 from onboard_app.agent import beat
 from onboard_app.agent.certificate import Certificates
 from onboard_app.agent.hangar import Hangar
+from onboard_app.agent.housekeeping import keep_house
 from onboard_app.agent.loop import Agent
 from onboard_app.agent.running import Runner, locked
 from onboard_app.agent.sync_now import FAILED, sync_now
 from onboard_app.avionics.store import RedisStore
-from sync import ack, session
+from sync import ack, retention, session
 
 log = logging.getLogger("onboard_app.agent")
 
@@ -59,6 +60,9 @@ def serve(settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
+    keep = partial(retention.keep, engine, settings)
+    # A daemon: what it does is whole at each commit, and a table takes its time to be made smaller.
+    threading.Thread(target=keep_house, args=(keep, stop), name="house", daemon=True).start()
     log.info("%s beats to %s", settings.node, settings.hangar_url)
     agent.run(wake, stop, Watchdog(ALIVE_WITHIN_S).feed)
     return 0

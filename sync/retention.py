@@ -1,0 +1,242 @@
+"""Retention: what stays aboard, and what goes first when the disk is nearly full.
+
+Statistics that the hangar has acknowledged, which means that it cannot lose them again, go after `KEPT`.
+When less of the disk is free than `LOW`, they go at once; then, if that is not enough, the oldest statistics
+that were never sent go, a slice at a time, and one row of `usage_gap` for each slice tells the hangar how
+many they were and of when. What else travels is never removed here: records and payments wait for as long
+as it takes.
+
+Of unsent statistics only those go that no batch has claimed. A claimed row is in a change-set with a number
+and a hash that the next one builds upon, so that file could not be left out; it may be at the hangar already,
+and a gap would then tell of what is there; and the file weighs a tenth of the row, once it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, insert, text
+from sqlalchemy.exc import DBAPIError
+
+from common.clock import utc_now
+from common.schema import Base, UsageGap, travelling
+from common.settings import Settings
+from common.uuid7 import uuid7
+from sync.capture import SENDS, spec
+from sync.seal import alone
+
+__all__ = ["STEPS", "Disk", "Kept", "keep", "statistics", "too_many"]
+
+STEPS = ("pruned", "removed", "noted", "dropped", "compacted")
+
+KEPT = timedelta(days=7)
+# Shares of the disk: below the one room is made, up to the other. Films leave more free than that.
+LOW, ENOUGH = 0.03, 0.04
+SLICE = 10_000
+LOCK_WAIT = "5s"
+_LAST_KEY = UUID(int=2**128 - 1)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk that the database is on, in bytes."""
+
+    free: int
+    total: int
+
+
+@dataclass
+class Kept:
+    """What was removed: rows that the hangar has, and rows that nobody has."""
+
+    acknowledged: int = 0
+    unsent: int = 0
+
+
+def _nothing(step: str) -> None:
+    """No one watches the steps."""
+
+
+def _disk(settings: Settings) -> Disk:
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    found = shutil.disk_usage(settings.state_dir)
+    return Disk(found.free, found.total)
+
+
+def statistics() -> list[type[Base]]:
+    """Return the models whose rows may go when the disk is full.
+
+    >>> [model.__tablename__ for model in statistics()]
+    ['usage_event']
+    """
+    return [
+        model
+        for model in travelling(SENDS["aircraft"])
+        if spec(model).retention == "statistic" and spec(model).mode == "append"
+    ]
+
+
+def too_many(disk: Disk, size: int, rows: int) -> int:
+    """Return how many rows have to go for `ENOUGH` of the disk to be free.
+
+    Arguments: `size` is what the table with its indexes takes in bytes, `rows` how many it has.
+
+    >>> too_many(Disk(free=20, total=1000), size=500, rows=50)
+    2
+    """
+    lacking = max(0.0, ENOUGH * disk.total - disk.free)
+    return min(rows, ceil(lacking * rows / size))
+
+
+def keep(
+    engine: Engine,
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    disk: Callable[[Settings], Disk] = _disk,
+    at: Callable[[str], None] = _nothing,
+) -> Kept:
+    """Remove what need not stay aboard, and make room if there is too little; returns what went.
+
+    Arguments: `at` is told each step of `STEPS`; tests kill there. What was done until then stays done.
+
+    >>> keep(engine, settings)  # doctest: +SKIP
+    Kept(acknowledged=20000, unsent=0)
+    """
+    kept = Kept()
+    for model in statistics():
+        low = _is_low(disk(settings))
+        kept.acknowledged += _prune(engine, model, None if low else clock() - KEPT, at)
+        if low and kept.acknowledged:
+            _compact(engine, model, at)
+        # Looked at anew: removed rows free nothing before their table is made smaller.
+        if low and _is_low(now := disk(settings)):
+            kept.unsent += _drop(engine, settings.node, model, now, clock, at)
+            _compact(engine, model, at)
+    if kept.unsent:
+        log.warning(
+            "%s: the disk is nearly full: the oldest %d usage events, which were never sent, were "
+            "removed; the hangar will be told that they are missing",
+            settings.node,
+            kept.unsent,
+        )
+    return kept
+
+
+def _is_low(disk: Disk) -> bool:
+    return disk.free < LOW * disk.total
+
+
+def _prune(
+    engine: Engine, model: type[Base], before: datetime | None, at: Callable[[str], None]
+) -> int:
+    """Remove acknowledged rows whose keys are of before that time, or all: they are not recorded any more."""
+    table, stream = model.__tablename__, spec(model).stream
+    end = _LAST_KEY if before is None else UUID(int=int(before.timestamp() * 1000) << 80)
+    query = text(
+        f"delete from {table} where id in (select t.id from {table} t "  # noqa: S608  # our own names
+        "where t.id < :end and not exists (select from sync.dirty d "
+        f"where d.stream = '{stream}' and d.tbl = '{table}' and d.pk = t.id) limit :slice)"
+    )
+    removed = 0
+    while True:
+        # Slices, because what a transaction writes to the log cannot be freed before it ends.
+        with engine.begin() as connection:
+            count = connection.execute(query, {"end": end, "slice": SLICE}).rowcount
+        if not count:
+            return removed
+        removed += count
+        at("pruned")
+
+
+def _drop(
+    engine: Engine,
+    node: str,
+    model: type[Base],
+    disk: Disk,
+    clock: Callable[[], datetime],
+    at: Callable[[str], None],
+) -> int:
+    dropped = 0
+    with engine.connect() as connection:
+        size, rows = connection.execute(
+            text(
+                f"select pg_total_relation_size('public.{model.__tablename__}'), count(*) "  # noqa: S608
+                f"from {model.__tablename__}"
+            )
+        ).one()
+    wanted = too_many(disk, size, rows)
+    # No batch may claim what is being removed.
+    with alone(engine, spec(model).stream):
+        while dropped < wanted:
+            with engine.begin() as connection:
+                count = _drop_slice(
+                    connection, node, model, min(SLICE, wanted - dropped), clock(), at
+                )
+            if not count:
+                break
+            at("dropped")
+            dropped += count
+    return dropped
+
+
+def _drop_slice(
+    connection: Connection,
+    node: str,
+    model: type[Base],
+    rows: int,
+    now: datetime,
+    at: Callable[[str], None],
+) -> int:
+    """Remove the oldest rows that no batch has claimed and note the gap; returns how many keys went."""
+    key = {"stream": spec(model).stream, "tbl": model.__tablename__, "rows": rows}
+    connection.execute(text("create temp table dropped (pk uuid primary key) on commit drop"))
+    found = connection.execute(
+        text(
+            "insert into dropped select pk from sync.dirty where stream = :stream and tbl = :tbl "
+            "group by pk having every(batch is null) order by min(id) limit :rows"
+        ),
+        key,
+    )
+    connection.execute(
+        text(
+            "delete from sync.dirty d using dropped o "
+            "where d.stream = :stream and d.tbl = :tbl and d.pk = o.pk"
+        ),
+        key,
+    )
+    count, first_at, last_at = connection.execute(
+        text(
+            f"with gone as (delete from {model.__tablename__} t using dropped o "  # noqa: S608
+            "where t.id = o.pk returning t.at) select count(*), min(at), max(at) from gone"
+        )
+    ).one()
+    at("removed")
+    if count:
+        gap = {"id": uuid7(), "first_at": first_at, "last_at": last_at, "events": count}
+        connection.execute(insert(UsageGap).values(**gap, at=now, aircraft=node))
+        at("noted")
+    return found.rowcount
+
+
+def _compact(engine: Engine, model: type[Base], at: Callable[[str], None]) -> None:
+    """Give back to the disk what removed rows took, as far as there is room to write the others anew."""
+    # The settings of the session go with it.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        connection.execute(text(f"set lock_timeout = '{LOCK_WAIT}'"))
+        for table in (f"public.{model.__tablename__}", "sync.dirty"):
+            try:
+                connection.execute(text(f"vacuum (full, analyze) {table}"))
+            except DBAPIError as error:
+                # Its room is used again all the same; the next time there is less to write.
+                log.warning("%s cannot be made smaller now: %s", table, str(error.orig).strip())
+        at("compacted")

@@ -1,0 +1,195 @@
+"""What stays aboard: a full disk costs the oldest statistics, and the hangar hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from common.settings import Settings
+from sync import ack, retention, seal
+from sync.apply import apply_all
+from sync.retention import STEPS, Disk, keep, statistics, too_many
+from sync.state import acks
+from tests.sync.ends import End, PowerCut, carry, cut_at, ids, run, scalar
+
+pytestmark = pytest.mark.postgres
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROOMY, FULL = Disk(500, 1000), Disk(0, 1000)
+EVENTS = """
+insert into usage_event (id, kind, at, aircraft)
+select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7000'
+    || substr(md5(at::text), 1, 16))::uuid, 'play', at, 'EC-TAA'
+from (select '{}'::timestamptz + n * interval '1 minute' as at from generate_series(0, {} - 1) n) times
+"""
+
+
+def add(end: End, began: datetime, count: int) -> None:
+    run(end, EVENTS.format(began.isoformat(), count))
+
+
+def acknowledge(aircraft: End, hangar: End) -> None:
+    seal.seal_all(aircraft.engine, aircraft.settings)
+    carry(aircraft, hangar)
+    apply_all(hangar.engine, hangar.settings, "EC-TAA")
+    assert ack.accept(aircraft.engine, aircraft.settings, acks(hangar.engine, "EC-TAA")) == []
+
+
+def disks(*found: Disk) -> Callable[[Settings], Disk]:
+    looks = iter(found)
+    return lambda settings: next(looks)
+
+
+def look(end: End, *found: Disk, **more: Any) -> retention.Kept:
+    return keep(end.engine, end.settings, clock=lambda: NOON, disk=disks(*found), **more)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SLICE", 10)
+
+
+def ten_go(monkeypatch: pytest.MonkeyPatch, rows: int = 10) -> None:
+    monkeypatch.setattr(retention, "too_many", lambda disk, size, there: rows)
+
+
+def test_what_may_go_is_declared_and_has_a_time() -> None:
+    assert [model.__tablename__ for model in statistics()] == ["usage_event"]
+    assert all("at" in model.__table__.columns for model in statistics())
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "rows", "go"),
+    [(20, 500, 50, 2), (20, 500, 1, 1), (0, 10, 100, 100), (39.9, 500, 50, 1), (40, 500, 50, 0)],
+)
+def test_as_many_rows_go_as_it_takes(free: int, size: int, rows: int, go: int) -> None:
+    assert too_many(Disk(free, 1000), size, rows) == go
+
+
+def test_acknowledged_statistics_go_after_a_week(aircraft: End, hangar: End, small: None) -> None:
+    add(aircraft, NOON - timedelta(days=8), 25)
+    add(aircraft, NOON - timedelta(days=6), 3)
+    acknowledge(aircraft, hangar)
+    add(aircraft, NOON - timedelta(days=9), 4)
+    assert look(aircraft, ROOMY) == retention.Kept(acknowledged=25)
+    assert len(ids(aircraft)) == 7
+    assert scalar(hangar, "select count(*) from usage_event") == 28
+
+
+def test_with_room_nothing_else_goes(aircraft: End) -> None:
+    add(aircraft, NOON - timedelta(days=90), 5)
+    assert look(aircraft, ROOMY) == retention.Kept()
+    assert len(ids(aircraft)) == 5
+
+
+def test_a_full_disk_costs_acknowledged_ones_first(aircraft: End, hangar: End) -> None:
+    add(aircraft, NOON - timedelta(hours=8), 5)
+    acknowledge(aircraft, hangar)
+    add(aircraft, NOON - timedelta(days=9), 4)
+    assert look(aircraft, FULL, ROOMY) == retention.Kept(acknowledged=5)
+    assert len(ids(aircraft)) == 4
+
+
+def test_then_the_oldest_unsent_ones_and_the_hangar_hears_how_many(
+    aircraft: End, hangar: End, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_go(monkeypatch, rows=13)
+    add(aircraft, NOON, 20)
+    assert look(aircraft, FULL, FULL) == retention.Kept(unsent=13)
+    acknowledge(aircraft, hangar)
+    assert scalar(hangar, "select count(*) from usage_event") == 7
+    assert scalar(hangar, "select min(at) from usage_event") == NOON + timedelta(minutes=13)
+    told = "select array_agg(array[first_at, last_at] order by first_at) from usage_gap"
+    minutes = ((0, 9), (10, 12))
+    assert scalar(hangar, told) == [
+        [NOON + timedelta(minutes=one) for one in pair] for pair in minutes
+    ]
+    assert scalar(hangar, "select array_agg(events order by first_at) from usage_gap") == [10, 3]
+
+
+def test_what_a_batch_has_claimed_stays_until_it_is_acknowledged(
+    aircraft: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_go(monkeypatch, rows=99)
+    add(aircraft, NOON, 5)
+    seal.seal_all(aircraft.engine, aircraft.settings)
+    add(aircraft, NOON + timedelta(hours=1), 3)
+    # Recorded again, as when a new history begins.
+    run(aircraft, "insert into sync.dirty (stream, tbl, pk) select stream, tbl, pk from sync.dirty")
+    assert look(aircraft, FULL, FULL).unsent == 3
+    assert len(ids(aircraft)) == 5
+
+
+def test_records_and_payments_are_never_touched(
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_go(monkeypatch, rows=99)
+    run(
+        aircraft,
+        "insert into survey_answer (id, survey_id, choice, aircraft) "
+        "values (gen_random_uuid(), gen_random_uuid(), 1, 'EC-TAA')",
+        "insert into user_event (id, user_id, field, value, hlc, aircraft) "
+        "values (gen_random_uuid(), gen_random_uuid(), 'name', '\"Ada\"', 1, 'EC-TAA')",
+        "insert into payment (id, order_id, kind, amount_minor, currency, aircraft) "
+        "values (gen_random_uuid(), gen_random_uuid(), 'charge', 1250, 'EUR', 'EC-TAA')",
+    )
+    add(aircraft, NOON, 2)
+    assert look(aircraft, FULL, FULL).unsent == 2
+    acknowledge(aircraft, hangar)
+    assert look(aircraft, FULL, FULL).acknowledged == 0
+    for end in (aircraft, hangar):
+        for table in ("survey_answer", "user_event", "payment", "usage_gap"):
+            assert scalar(end, f"select count(*) from {table}") == 1, table
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_step_every_event_is_there_or_told_to_be_missing(
+    aircraft: End, hangar: End, small: None, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    ten_go(monkeypatch, rows=13)
+    add(aircraft, NOON - timedelta(days=9), 5)
+    acknowledge(aircraft, hangar)
+    add(aircraft, NOON, 20)
+    with pytest.raises(PowerCut):
+        look(aircraft, FULL, FULL, at=cut_at(step))
+    look(aircraft, ROOMY)
+    acknowledge(aircraft, hangar)
+    there = "select (select count(*) from usage_event) + "
+    assert scalar(hangar, f"{there} coalesce((select sum(events) from usage_gap), 0)") == 25
+
+
+def test_room_is_given_back_to_the_disk(aircraft: End, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_go(monkeypatch, rows=3000)
+    add(aircraft, NOON, 3000)
+    size = "select pg_relation_size('usage_event') + pg_relation_size('sync.dirty')"
+    before = scalar(aircraft, size)
+    look(aircraft, FULL, FULL)
+    assert isinstance(before, int) and before > 400_000
+    # What is left is the key of the row that tells of the gap.
+    assert scalar(aircraft, size) == 8192
+
+
+def test_a_table_that_is_in_use_is_made_smaller_another_time(
+    aircraft: End, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ten_go(monkeypatch)
+    monkeypatch.setattr(retention, "LOCK_WAIT", "10ms")
+    add(aircraft, NOON, 20)
+    with aircraft.engine.connect() as reader:
+        reader.exec_driver_sql("lock table usage_event in access share mode")
+        assert look(aircraft, FULL, FULL).unsent == 10
+    assert "public.usage_event cannot be made smaller now" in caplog.text
+
+
+@pytest.mark.parametrize("amount", ["0", "-1"])
+def test_a_payment_says_its_kind_and_not_its_sign(aircraft: End, amount: str) -> None:
+    with pytest.raises(DBAPIError, match="ck_payment_amount_minor"):
+        run(
+            aircraft,
+            "insert into payment (id, order_id, kind, amount_minor, currency, aircraft) "
+            f"values (gen_random_uuid(), gen_random_uuid(), 'charge', {amount}, 'EUR', 'EC-TAA')",
+        )
