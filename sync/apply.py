@@ -3,14 +3,16 @@
 So a crash at any point leaves all of it or nothing, and each change-set counts exactly once: one
 that was applied is skipped, one that comes too early waits for the missing one, and one of another
 history is refused in words. Rows are loaded by COPY into a temporary table, then merged by primary
-key where they differ; deletes come last.
+key where they differ; deletes come last. Rows that the database refuses are kept aside in the same
+transaction (`sync.quarantine`), and what the schema here has no place for waits (`sync.skew`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from uuid import UUID
 
@@ -18,28 +20,19 @@ import psycopg2
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from common.health import schema_version
 from common.schema import travelling
 from common.settings import Settings
-from sync import changeset, files, load
+from sync import backfill, changeset, files, held, load, retry, skew
 from sync.capture import RECEIVES, spec
-from sync.load import Fold, Refused
+from sync.load import Fold
+from sync.outcome import Outcome
+from sync.quarantine import Keeper, said
+from sync.skew import Parked, Refused
 
-__all__ = ["Fold", "Outcome", "apply_all", "apply_stream", "received_streams"]
+__all__ = ["STEPS", "Fold", "Outcome", "apply_all", "apply_stream", "received_streams"]
 
-
-@dataclass
-class Outcome:
-    """What became of a stream's waiting files: counts, and in words what stopped it, if anything."""
-
-    batches: int = 0
-    rows: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def __iadd__(self, other: Outcome) -> Outcome:
-        self.batches += other.batches
-        self.rows += other.rows
-        self.problems += other.problems
-        return self
+STEPS = ("checked", "locked", "loaded", "ledger", "committed")
 
 
 @dataclass(frozen=True)
@@ -70,10 +63,15 @@ def apply_all(
     folds: Mapping[str, Fold] | None = None,
     at: Callable[[str], None] = _nothing,
 ) -> Outcome:
-    """Apply everything that waits in the peer's inbox; a stream that stops does not stop another."""
+    """Apply everything that waits in the peer's inbox; a stream that stops does not stop another.
+
+    What came may be what rows of that peer in quarantine lack, so they are tried again after it.
+    """
     outcome = Outcome()
     for stream in received_streams(settings.role):
         outcome += apply_stream(engine, settings, peer, stream, folds=folds, at=at)
+    if outcome.batches:
+        retry.retry(engine, settings.role, folds or {}, peer=peer)
     return outcome
 
 
@@ -103,6 +101,7 @@ def apply_stream(
         )
     except Refused as refusal:
         outcome.problems.append(f"{peer}/{stream}: {refusal}")
+        held.note(engine, peer, stream, "stopped", str(refusal))
         return outcome
     if folder is None:
         return outcome
@@ -118,7 +117,7 @@ def apply_stream(
             )
             break
         try:
-            rows = _apply_file(engine, settings.role, path, peer, stream, seq, folds or {}, at)
+            done = _apply_file(engine, settings, path, peer, stream, seq, folds or {}, at)
         except changeset.BadChangeSet as error:
             # Removed, or the other end would believe that it has arrived whole.
             path.unlink(missing_ok=True)
@@ -126,13 +125,18 @@ def apply_stream(
                 f"{peer}/{stream}: {error}. It was removed; the next synchronisation sends it again"
             )
             break
+        except Parked as parked:
+            outcome.waiting.append(f"{peer}/{stream}/{path.name}: {parked}")
+            held.note(engine, peer, stream, "waiting_schema", str(parked))
+            return outcome
         except Refused as refusal:
             outcome.problems.append(f"{peer}/{stream}/{path.name}: {refusal}")
-            break
-        if rows is not None:
-            outcome.batches += 1
-            outcome.rows += rows
+            held.note(engine, peer, stream, "stopped", str(refusal))
+            return outcome
+        if done is not None:
+            outcome += done
         cursor = _cursor(engine, peer, stream)
+    held.note(engine, peer, stream, None)
     return outcome
 
 
@@ -183,15 +187,15 @@ def _folder(base: Path, cursor: _Cursor, begun: set[str] | None) -> Path | None:
 
 def _apply_file(
     engine: Engine,
-    role: str,
+    settings: Settings,
     path: Path,
     peer: str,
     stream: str,
     seq: int,
     folds: Mapping[str, Fold],
     at: Callable[[str], None],
-) -> int | None:
-    """Apply one file and return its rows; None when another process has just applied it."""
+) -> Outcome | None:
+    """Apply one file and return what came of it; None when another process has just applied it."""
     began = time.monotonic()
     # One open file for both passes: rsync replaces by rename, so what was checked is what is read.
     with path.open("rb") as file:
@@ -200,18 +204,17 @@ def _apply_file(
         _expect(path.name, "stream", stream, header.stream)
         _expect(path.name, "sequence", seq, header.seq)
         epoch = _epoch(path, header)
-        models = load.models(header, role, stream)
-        at("checked")
         try:
+            with engine.connect() as connection:
+                version = schema_version(engine)
+                shares = skew.judge(connection, header, settings.role, stream, version)
+            at("checked")
             with engine.begin() as connection:
-                anew = _lock(connection, role, peer, stream, header, epoch)
+                anew = _lock(connection, settings.role, peer, stream, header, epoch)
                 if anew is None:
                     return None
                 at("locked")
-                connection.execute(text("set local sync.applying = 'on'"))
-                connection.execute(text("set constraints all deferred"))
-                parts = changeset.read(file, path.name)
-                load.load(connection, header, parts, models, folds, whole=anew)
+                kept = _load(connection, settings, peer, header, file, path, shares, folds, anew)
                 at("loaded")
                 rows = sum(table.upserts + table.deletes for table in header.tables)
                 milliseconds = int((time.monotonic() - began) * 1000)
@@ -220,19 +223,49 @@ def _apply_file(
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
-            said = str(error.orig).strip()
             if isinstance(error.orig, psycopg2.OperationalError):
                 # A full disk, a lock that was not had in time: nothing is wrong with the rows.
                 raise Refused(
-                    f"the database could not take it now: {said}. Nothing of this change-set was "
+                    f"the database could not take it now: {said(error)}. Nothing of this change-set was "
                     "applied; the next run tries again"
                 ) from error
             raise Refused(
-                f"the database refused a row: {said}. Nothing of this change-set was applied, and "
-                "the stream stops here until the row is corrected at its source"
+                f"the database refused it: {said(error)}. Nothing of this change-set was applied, and "
+                "the stream stops here until that is mended; the next run tries again"
             ) from error
     at("committed")
-    return rows
+    return Outcome(batches=1, rows=rows, quarantined=kept)
+
+
+def _load(
+    connection: Connection,
+    settings: Settings,
+    peer: str,
+    header: changeset.Header,
+    file: BufferedReader,
+    path: Path,
+    shares: Mapping[str, skew.Share],
+    folds: Mapping[str, Fold],
+    whole: bool,
+) -> int:
+    """Write the rows and what must be remembered of them; returns how many went into quarantine."""
+    connection.execute(text("set local sync.applying = 'on'"))
+    connection.execute(text("set constraints all deferred"))
+    keeper = Keeper.of(connection, peer, header)
+    load.load(
+        connection,
+        header,
+        changeset.read(file, path.name),
+        shares,
+        folds,
+        keeper,
+        refills=backfill.refills(connection, peer),
+        whole=whole,
+    )
+    if whole:
+        backfill.settle(connection, peer, header)
+    backfill.note(connection, peer, shares.values())
+    return keeper.kept
 
 
 def _expect(name: str, what: str, expected: object, found: object) -> None:

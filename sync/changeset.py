@@ -62,12 +62,16 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Table:
-    """One table's share of a change-set: how many rows are set, and how many keys are gone."""
+    """One table's share of a change-set: how many rows are set, and how many keys are gone.
+
+    `additive` are those of the columns that a receiver may leave out when its schema lacks them.
+    """
 
     table: str
     columns: tuple[str, ...]
     upserts: int
     deletes: int
+    additive: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -294,6 +298,7 @@ def _table(found: dict[str, Any]) -> Table:
         columns=tuple(_text(name) for name in found["columns"]),
         upserts=_number(found["upserts"]),
         deletes=_number(found["deletes"]),
+        additive=tuple(_text(name) for name in found.get("additive", ())),
     )
 
 

@@ -45,6 +45,7 @@ def table(connection: Connection, model: type[Base]) -> changeset.Table:
         tuple(column.name for column in model.__table__.columns),
         upserts=there,
         deletes=claimed - there if spec(model).mode == "state" else 0,
+        additive=tuple(one.name for one in model.__table__.columns if one.info.get("added")),
     )
 
 

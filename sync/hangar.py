@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,12 +21,13 @@ from common.database import session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
 from sync import files, publish, seal, users
-from sync.apply import Outcome, apply_all
+from sync.apply import Fold, Outcome, apply_all
 
-__all__ = ["forget", "ingest", "refresh"]
+__all__ = ["FOLDS", "forget", "ingest", "refresh"]
 
 log = logging.getLogger(__name__)
 
+FOLDS: Mapping[str, Fold] = {"user_event": users.fold}
 REPLAY = timedelta(days=7)
 _ORPHAN = re.compile(r"\..+\.[A-Za-z0-9]{6}")
 _ORPHAN_AGE = timedelta(hours=1)
@@ -45,9 +46,15 @@ def ingest(
     Outcome(batches=2, rows=184, problems=[])
     """
     name = node_name(aircraft)
-    outcome = apply_all(engine, settings, name, folds={"user_event": users.fold})
+    outcome = apply_all(engine, settings, name, folds=FOLDS)
     for problem in outcome.problems:
         log.error("%s", problem)
+    for waits in outcome.waiting:
+        log.info("%s", waits)
+    if outcome.quarantined:
+        log.warning(
+            "%s: %d rows went into quarantine: fab quarantine.list", name, outcome.quarantined
+        )
     refresh(engine, settings, clock=clock)
     _sweep(engine, files.inbox(settings, name), name, clock())
     return outcome
@@ -76,7 +83,7 @@ def forget(
     """
     name = node_name(aircraft)
     try:
-        problems = apply_all(engine, settings, name, folds={"user_event": users.fold}).problems
+        problems = apply_all(engine, settings, name, folds=FOLDS).problems
     except OSError as error:
         # Whoever has the box may have shut us out of what it pushed.
         problems = [f"{name}: what it sent last cannot be read: {error}"]

@@ -1,112 +1,150 @@
-"""Loading a change-set's rows: COPY into temporary tables, merge by primary key, deletes last.
+"""Loading a change-set's rows: COPY as text into temporary tables, merge by primary key, deletes last.
 
-It runs inside the transaction of `sync.apply`, which has checked the file and locked the cursor. A
-change-set writes the tables and columns of its own stream here, and no others.
+It runs inside the transaction of `sync.apply`, which has checked the file and locked the cursor. Rows are
+staged as text, and become values in the statement that merges them: so a value that is none is refused
+there like any other bad row, alone (`sync.quarantine`), and nothing is read twice. Memory is bounded by
+one group of the file, whatever its rows.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from common.schema import Base, travelling
 from sync import changeset
-from sync.capture import RECEIVES, spec
+from sync.capture import spec
+from sync.quarantine import NUMBER, Keeper, attempt, is_a_rows_fault, said, sift
+from sync.skew import Refused, Share
 
-__all__ = ["Fold", "Refused", "load", "models"]
+__all__ = ["Fold", "Staged", "load", "take", "view"]
 
 Fold = Callable[[Connection, str], None]
 
 
-class Refused(Exception):
-    """A change-set cannot be applied as things are; the file stays where it is."""
+@dataclass(frozen=True)
+class Staged:
+    """Rows of one table, or keys of rows that go (`op` D), as text in the temporary table `name`.
 
+    Arguments: `refill` are columns that rows which are only added may still get here.
+    """
 
-def models(header: changeset.Header, role: str, stream: str) -> dict[str, type[Base]]:
-    """Return the models the change-set writes; it can write no other table and no other column."""
-    known = {
-        model.__tablename__: model
-        for model in travelling(RECEIVES[role])
-        if spec(model).stream == stream
-    }
-    for table in header.tables:
-        model = known.get(table.table)
-        columns = [] if model is None else [column.name for column in model.__table__.columns]
-        unknown = [name for name in table.columns if name not in columns]
-        if model is None or unknown:
-            what = f"columns {', '.join(unknown)} of {table.table}" if model else table.table
-            raise Refused(
-                f"{what} is not in the schema here (the change-set is of schema {header.schema}). "
-                "It waits until this host has that schema: deploy the newer release"
-            )
-        if "id" not in table.columns:
-            raise changeset.BadChangeSet(table.table, "columns", "the key id", table.columns)
-        if table.deletes and spec(model).mode == "append":
-            raise changeset.BadChangeSet(
-                table.table, "deletes of a model whose rows are only added", 0, table.deletes
-            )
-    return known
+    name: str
+    share: Share
+    op: str
+    rows: int
+    refill: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The table that they are for."""
+        return str(self.share.model.__tablename__)
+
+    @property
+    def incoming(self) -> str:
+        """The view of them as values."""
+        return f"{'incoming' if self.op == 'U' else 'leaving'}_{self.table}"
 
 
 def load(
     connection: Connection,
     header: changeset.Header,
     parts: Iterator[Any],
-    known: Mapping[str, type[Base]],
+    shares: Mapping[str, Share],
     folds: Mapping[str, Fold],
+    keeper: Keeper,
     *,
+    refills: Mapping[str, tuple[str, ...]],
     whole: bool = False,
 ) -> None:
     """Write the rows and deletes of `parts`, whose header must still be `header`.
 
-    Arguments: `known` is what `models` returned; `folds` are called with the name of the temporary
-    table of rows that came; with `whole` the rows that did not come are gone. Raises `BadChangeSet`,
-    or `DBAPIError` when the database refuses a row.
+    Arguments: `shares` is what `skew.judge` returned; `folds` are called with the name of a relation that
+    has the rows that came and were taken; `keeper` gets those that were not; with `whole` the rows that did
+    not come are gone. Raises `BadChangeSet`, `Refused`, or `DBAPIError` when the database cannot go on.
     """
     if next(parts) != header:
         raise changeset.BadChangeSet(header.stream, "header", "the one just checked", "another")
-    for table in header.tables:
-        if table.upserts:
-            incoming = _stage(connection, table, parts)
-            if spec(known[table.table]).direction == "up" and "aircraft" in table.columns:
-                _own(connection, incoming, header.node)
-            _merge(connection, table, incoming, known[table.table])
-            if table.table in folds:
-                folds[table.table](connection, incoming)
-    for block in parts:
-        _delete(connection, block)
+    cursor: Any = connection.connection.cursor()
+    cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
+    if whole:
+        keeper.supersede_all()
+    for (name, deletes), blocks in groupby(parts, key=_whose):
+        op = "D" if deletes else "U"
+        staged = _stage(connection, header, shares[name], op, blocks, refills.get(name, ()))
+        keeper.supersede(staged.name, name)
+        view(connection, staged)
+        _sift(connection, staged, folds, keeper)
     if whole:
         # Children first.
         for table in reversed(header.tables):
             _keep_only_what_came(connection, table)
 
 
-def _stage(connection: Connection, table: changeset.Table, parts: Iterator[Any]) -> str:
-    incoming = f"incoming_{table.table}"
-    connection.execute(
-        text(
-            f"create temp table {incoming} "
-            f"(like public.{table.table} including defaults) on commit drop"
-        )
-    )
-    names = ", ".join(f'"{name}"' for name in table.columns)
-    left = table.upserts
-    while left:
-        columns = [next(parts).lines() for _ in table.columns]
-        data = b"\n".join(map(b"\t".join, zip(*columns, strict=True))) + b"\n"
-        _copy_in(connection, f"{incoming} ({names})", data, len(columns[0]))
-        left -= len(columns[0])
-    return incoming
+def _whose(block: changeset.Block) -> tuple[str, bool]:
+    return block.table.table, block.column is None
 
 
-def _own(connection: Connection, incoming: str, node: str) -> None:
+def _stage(
+    connection: Connection,
+    header: changeset.Header,
+    share: Share,
+    op: str,
+    blocks: Iterable[changeset.Block],
+    refill: tuple[str, ...],
+) -> Staged:
+    name = share.model.__tablename__
+    table = next(one for one in header.tables if one.table == name)
+    rows, columns = (table.upserts, share.sent) if op == "U" else (table.deletes, ("id",))
+    group = table.columns if op == "U" else columns
+    staged = Staged(f"{'staged' if op == 'U' else 'gone'}_{name}", share, op, rows, refill)
+    listed = ", ".join(f'"{column}" text' for column in columns)
+    connection.execute(text(f"create temp table {staged.name} ({listed}) on commit drop"))
+    _copy_in(connection, staged, _Rows(blocks, group, columns))
+    if op == "U" and spec(share.model).direction == "up" and "aircraft" in columns:
+        _own(connection, staged.name, header.node)
+    return staged
+
+
+class _Rows:
+    """Rows in COPY's text format, made of groups of columns; what psycopg2 reads from."""
+
+    def __init__(
+        self, blocks: Iterable[changeset.Block], sent: Sequence[str], wanted: Sequence[str]
+    ) -> None:
+        self._blocks, self._sent, self._wanted = iter(blocks), sent, wanted
+
+    def read(self, size: int) -> bytes:
+        """Return the rows of one group, however many bytes were asked for; nothing at the end."""
+        group = dict(zip(self._sent, islice(self._blocks, len(self._sent)), strict=False))
+        columns = [group[name].lines() for name in self._wanted if group]
+        return b"".join(b"\t".join(row) + b"\n" for row in zip(*columns, strict=True))
+
+
+def _copy_in(connection: Connection, staged: Staged, rows: _Rows) -> None:
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.copy_expert(f"copy {staged.name} from stdin", rows)
+    except psycopg2.Error as caught:
+        error = DBAPIError(f"copy {staged.name}", None, caught)
+        if is_a_rows_fault(error):
+            # As text every row is welcome: these are bytes that no PostgreSQL gives.
+            raise changeset.BadChangeSet(staged.table, "values", "text", said(error)) from error
+        raise error from caught
+    # COPY ends at a line `\.`, wherever it is.
+    if cursor.rowcount != staged.rows:
+        raise changeset.BadChangeSet(staged.table, "rows", staged.rows, cursor.rowcount)
+
+
+def _own(connection: Connection, staged: str, node: str) -> None:
     """Refuse rows that one aircraft sends in another's name."""
     others = connection.scalars(
-        text(f"select distinct aircraft from {incoming} where aircraft <> :node"),  # noqa: S608
+        text(f"select distinct aircraft from {staged} where aircraft <> :node"),  # noqa: S608
         {"node": node},
     ).all()
     if others:
@@ -116,50 +154,112 @@ def _own(connection: Connection, incoming: str, node: str) -> None:
         )
 
 
-def _copy_in(connection: Connection, target: str, data: bytes, expected: int) -> None:
-    cursor: Any = connection.connection.cursor()
-    cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'")
-    try:
-        cursor.copy_expert(f"copy {target} from stdin", io.BytesIO(data))
-    except cursor.connection.Error as error:
-        raise DBAPIError(f"copy {target}", None, error) from error
-    # COPY ends at a line `\.`, wherever it is.
-    if cursor.rowcount != expected:
-        raise changeset.BadChangeSet(target, "rows", expected, cursor.rowcount)
+def view(connection: Connection, staged: Staged, numbered: bool = False) -> None:
+    """Make the view of staged rows as values; with `numbered`, of those between two numbers.
+
+    Columns that did not come are in it, too, so that a fold finds every column of its table.
+    """
+    share, known = staged.share, set(staged.share.known)
+    values = ['"id"::uuid as "id"'] if staged.op == "D" else []
+    if staged.op == "U":
+        values = [
+            f'"{name}"::{column.type} as "{name}"'
+            if name in known
+            else f'({column.default})::{column.type} as "{name}"'
+            for name, column in share.here.items()
+            if name not in share.fills
+        ]
+    # A setting and no table: what changes with each attempt would have to be read by each attempt.
+    bounds = (
+        f" where {NUMBER} between current_setting('sync.first')::bigint and" if numbered else ""
+    )
+    bounds += " current_setting('sync.last')::bigint" if numbered else ""
+    query = f"select {', '.join(values)} from {staged.name}{bounds}"  # noqa: S608
+    if staged.op == "U" and share.fills:
+        filled = [
+            f'({how})::{share.here[name].type} as "{name}"' for name, how in share.fills.items()
+        ]
+        query = f"select came.*, {', '.join(filled)} from ({query}) came"  # noqa: S608
+    connection.execute(text(f"create or replace temp view {staged.incoming} as {query}"))
 
 
-def _merge(
-    connection: Connection, table: changeset.Table, incoming: str, model: type[Base]
+def _sift(
+    connection: Connection, staged: Staged, folds: Mapping[str, Fold], keeper: Keeper
 ) -> None:
-    names = ", ".join(f'"{name}"' for name in table.columns)
-    others = [name for name in table.columns if name != "id"]
+    """Take all rows at once; where that fails, find those that are to blame."""
+    if attempt(connection, lambda: take(connection, staged, folds)) is None:
+        return
+    name = staged.name
+    connection.execute(
+        text(f"alter table {name} add column {NUMBER} bigint generated always as identity")
+    )
+    connection.execute(text(f"create unique index on {name} ({NUMBER})"))
+    connection.execute(text(f"analyze {name}"))
+    view(connection, staged, numbered=True)
+    sift(
+        1,
+        staged.rows,
+        lambda first, last: between(connection, staged, folds, first, last),
+        lambda number, error: keeper.keep(name, staged.table, staged.op, number, error),
+    )
+
+
+def between(
+    connection: Connection, staged: Staged, folds: Mapping[str, Fold], first: int, last: int
+) -> DBAPIError | None:
+    """Take the rows of a numbered view that are between two numbers, or return the error."""
+
+    def step() -> None:
+        connection.execute(
+            text(
+                "select set_config('sync.first', cast(:first as text), true), "
+                "set_config('sync.last', cast(:last as text), true)"
+            ),
+            {"first": first, "last": last},
+        )
+        take(connection, staged, folds)
+
+    return attempt(connection, step)
+
+
+def take(connection: Connection, staged: Staged, folds: Mapping[str, Fold]) -> None:
+    """Merge the rows of the view, or delete those whose keys are in it; folds see just those rows."""
+    if staged.op == "D":
+        connection.execute(
+            text(
+                f"delete from public.{staged.table} t using {staged.incoming} g "  # noqa: S608
+                "where t.id = g.id"
+            )
+        )
+        return
+    _merge(connection, staged)
+    if staged.table in folds:
+        folds[staged.table](connection, staged.incoming)
+
+
+def _merge(connection: Connection, staged: Staged) -> None:
+    columns = (*staged.share.known, *staged.share.fills)
+    names = ", ".join(f'"{name}"' for name in columns)
+    append = spec(staged.share.model).mode == "append"
+    settable = [name for name in columns if name in staged.refill] if append else columns
+    others = [name for name in settable if name != "id"]
     action = "nothing"
-    if spec(model).mode == "state" and others:
+    if others:
         ours = ", ".join(f't."{name}"' for name in others)
         theirs = ", ".join(f'excluded."{name}"' for name in others)
         setting = ", ".join(f'"{name}" = excluded."{name}"' for name in others)
         action = f"update set {setting} where ({ours}) is distinct from ({theirs})"
     connection.execute(
         text(
-            f"insert into {table.table} as t ({names}) "  # noqa: S608  # names from our models
-            f"select {names} from {incoming} on conflict (id) do {action}"
+            f"insert into public.{staged.table} as t ({names}) "  # noqa: S608  # names from our models
+            f"select {names} from {staged.incoming} on conflict (id) do {action}"
         )
     )
 
 
-def _delete(connection: Connection, block: changeset.Block) -> None:
-    name = block.table.table
-    connection.execute(text(f"create temp table gone_{name} (id uuid) on commit drop"))
-    _copy_in(connection, f"gone_{name} (id)", block.data, len(block.lines()))
-    connection.execute(
-        text(f"delete from {name} t using gone_{name} g where t.id = g.id")  # noqa: S608
-    )
-    connection.execute(text(f"drop table gone_{name}"))
-
-
 def _keep_only_what_came(connection: Connection, table: changeset.Table) -> None:
-    name = table.table
-    others = f"where not exists (select from incoming_{name} i where i.id = t.id)"
+    # A row that came and was refused stays as it was: it did not go.
+    others = f"where not exists (select from staged_{table.table} i where i.id = t.id::text)"
     connection.execute(
-        text(f"delete from {name} t {others if table.upserts else ''}")  # noqa: S608
+        text(f"delete from public.{table.table} t {others if table.upserts else ''}")  # noqa: S608
     )

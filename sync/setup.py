@@ -1,6 +1,7 @@
 """Prepares this host's database for its role; runs before each switch to a new release.
 
-`python -m sync.setup`: migrations, then capture and guard triggers; a second run changes nothing.
+`python -m sync.setup`: migrations, then capture and guard triggers, then rows in quarantine once more, which
+the new schema may take; a second run changes nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from common.database import engine_for
 from common.logging import configure
 from common.settings import Settings, SettingsError
 from sync import capture
+from sync.hangar import FOLDS
+from sync.retry import retry
 
 __all__ = ["main", "setup"]
 
@@ -32,6 +35,9 @@ def setup(engine: Engine, role: str) -> str:
     with engine.begin() as connection:
         for table in capture.install(connection, role):
             log.info("%s: triggers for role %s are in place", table, role)
+    tried = retry(engine, role, FOLDS if role == "hangar" else {})
+    if tried.resolved:
+        log.info("%d rows left quarantine, %d stay", tried.resolved, tried.refused)
     return version
 
 

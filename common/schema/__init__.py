@@ -9,7 +9,7 @@ from common.schema.aircraft import Aircraft
 from common.schema.app_user import AppUser
 from common.schema.asset import Asset
 from common.schema.audit import Audit
-from common.schema.base import Base, Direction, Mode, Retention, Sync
+from common.schema.base import Base, Direction, Mode, Retention, Sync, added
 from common.schema.campaign import Campaign
 from common.schema.campaign_aircraft import CampaignAircraft
 from common.schema.configuration import Configuration
@@ -17,6 +17,7 @@ from common.schema.heartbeat import Heartbeat
 from common.schema.item import Item
 from common.schema.ledger import Applied, Batch, Cursor, Dirty, Epoch
 from common.schema.payment import Payment
+from common.schema.quarantine import Quarantine
 from common.schema.staff import Staff
 from common.schema.survey import Survey
 from common.schema.survey_answer import SurveyAnswer
@@ -24,6 +25,7 @@ from common.schema.token import Token
 from common.schema.usage_event import UsageEvent
 from common.schema.usage_gap import UsageGap
 from common.schema.user_event import USER_FIELDS, UserEvent
+from common.schema.waiting import Held, Need
 from common.schema.wanted import Wanted
 from common.schema.work import Work
 
@@ -44,9 +46,12 @@ __all__ = [
     "Dirty",
     "Epoch",
     "Heartbeat",
+    "Held",
     "Item",
     "Mode",
+    "Need",
     "Payment",
+    "Quarantine",
     "Retention",
     "Staff",
     "Survey",
@@ -58,6 +63,7 @@ __all__ = [
     "UserEvent",
     "Wanted",
     "Work",
+    "added",
     "travelling",
 ]
 

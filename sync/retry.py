@@ -1,0 +1,155 @@
+"""Rows in quarantine tried again: after what came later, after a migration, or because someone says so.
+
+They go in by the statements that change-sets go in by, parents before children, and each that is still
+refused stays alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import DBAPIError
+
+from common.schema import Base, travelling
+from sync.capture import RECEIVES, spec
+from sync.load import Fold, Staged, between, view
+from sync.quarantine import NUMBER, described, sift
+from sync.skew import columns_of, share
+
+__all__ = ["Retried", "retry", "retry_in"]
+
+# What was decided is kept so long: its rows are passengers' as well.
+KEPT = "30 days"
+
+
+@dataclass
+class Retried:
+    """How many rows of the quarantine were applied, and how many are refused still."""
+
+    resolved: int = 0
+    refused: int = 0
+
+
+def retry(
+    engine: Engine,
+    role: str,
+    folds: Mapping[str, Fold],
+    *,
+    peer: str | None = None,
+) -> Retried:
+    """Try the open rows of a peer again, those of every stream: what a row lacks may come by another.
+
+    Arguments: `peer` None is everybody's, as after a migration.
+
+    >>> retry(engine, "hangar", {}, peer="EC-TAA")  # doctest: +SKIP
+    Retried(resolved=1, refused=0)
+    """
+    with engine.begin() as connection:
+        found = connection.scalars(
+            text(
+                "select id from sync.quarantine where state = 'open' "
+                "and peer = coalesce(:peer, peer) order by id for update skip locked"
+            ),
+            {"peer": peer},
+        ).all()
+        done = retry_in(connection, role, folds, found, "sync", "") if found else Retried()
+        connection.execute(
+            text(
+                "delete from sync.quarantine where state <> 'open' "  # noqa: S608
+                f"and decided_at < now() - interval '{KEPT}'"
+            )
+        )
+    return done
+
+
+def retry_in(
+    connection: Connection,
+    role: str,
+    folds: Mapping[str, Fold],
+    ids: Collection[int],
+    who: str,
+    why: str,
+) -> Retried:
+    """Try these rows in the caller's transaction, which has them locked; `who` resolves those that go in."""
+    connection.execute(
+        text(
+            "select set_config('sync.applying', 'on', true), set_config('timezone', 'UTC', true), "
+            "set_config('datestyle', 'ISO, YMD', true)"
+        )
+    )
+    connection.execute(text("set constraints all deferred"))
+    known = {model.__tablename__: model for model in travelling(RECEIVES[role])}
+    rows = connection.execute(
+        text(
+            "select id, tbl, op, array(select jsonb_object_keys(row) order by 1) as columns "
+            "from sync.quarantine where id = any(:ids)"
+        ),
+        {"ids": list(ids)},
+    ).all()
+    done = Retried()
+    # What the code here does not know any more waits for someone to drop it.
+    ordered = sorted((row for row in rows if row.tbl in known), key=lambda row: _rank(known, row))
+    for _, group in groupby(ordered, key=lambda row: (row.op, row.tbl, row.columns)):
+        some = list(group)
+        resolved = _group(connection, known[some[0].tbl], some, folds)
+        _resolve(connection, resolved, who, why)
+        done.resolved += len(resolved)
+        done.refused += len(some) - len(resolved)
+    return done
+
+
+def _rank(known: Mapping[str, type[Base]], row: Row[Any]) -> tuple[Any, ...]:
+    """Parents are written first and go last."""
+    rank = spec(known[row.tbl]).rank
+    return row.op == "D", -rank if row.op == "D" else rank, row.tbl, row.columns, row.id
+
+
+def _group(
+    connection: Connection, model: type[Base], rows: list[Row[Any]], folds: Mapping[str, Fold]
+) -> list[int]:
+    """Try rows that came with the same columns; returns the ids of those that went in."""
+    ids, columns = [row.id for row in rows], tuple(rows[0].columns)
+    table, op = model.__tablename__, rows[0].op
+    made = share(model, columns, columns_of(connection, [table])[table])
+    name = f"{'staged' if op == 'U' else 'gone'}_{table}"
+    values = ", ".join(f"row ->> '{column}' as \"{column}\"" for column in columns)
+    connection.execute(
+        text(
+            f"create temp table {name} on commit drop as "  # noqa: S608  # names that were checked
+            f"select row_number() over (order by id) as {NUMBER}, {values} "
+            "from sync.quarantine where id = any(:ids)"
+        ),
+        {"ids": ids},
+    )
+    staged = Staged(name, made, op, len(ids))
+    view(connection, staged, numbered=True)
+    refused: set[int] = set()
+
+    def bad(number: int, error: DBAPIError) -> None:
+        refused.add(ids[number - 1])
+        connection.execute(
+            text(
+                "update sync.quarantine set attempts = attempts + 1, tried_at = now(), "
+                "sqlstate = :sqlstate, error = :error where id = :id"
+            ),
+            {"id": ids[number - 1], **described(error)},
+        )
+
+    sift(1, len(ids), lambda a, b: between(connection, staged, folds, a, b), bad)
+    connection.execute(text(f"drop table {name} cascade"))
+    return [id for id in ids if id not in refused]
+
+
+def _resolve(connection: Connection, ids: list[int], who: str, why: str) -> None:
+    connection.execute(
+        text(
+            "update sync.quarantine set state = 'resolved', attempts = attempts + 1, "
+            "tried_at = now(), decided_at = now(), decided_by = :who, reason = :why "
+            "where id = any(:ids)"
+        ),
+        {"ids": ids, "who": who, "why": why},
+    )

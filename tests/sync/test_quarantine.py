@@ -1,0 +1,320 @@
+"""Rows that the database refuses: kept aside one by one, tried again, overtaken; or the stream stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Connection, text
+
+from sync import apply, held, quarantine, setup, users
+from sync.retry import retry
+from tests.sync.ends import End, PowerCut, cut_at, ids, run, scalar, scalar_list
+from tests.sync.packed import Packer, Rows
+
+pytestmark = pytest.mark.postgres
+
+EVENT = ("id", "kind", "aircraft")
+ITEM = ("id", "kind", "title")
+ASSET = ("id", "item_id", "role", "path", "sha256", "size", "mime")
+STATES = "select state || ' ' || key from sync.quarantine order by id"
+
+
+def events(count: int, bad: int = 0) -> Rows:
+    """So many events, the last of them of no kind."""
+    rows = [(uuid4(), "play" if n < count - bad else None, "EC-TAA") for n in range(count)]
+    return Rows("usage_event", EVENT, rows)
+
+
+def film(key: UUID, kind: str = "film") -> Rows:
+    return Rows("item", ITEM, [(key, kind, "{}")])
+
+
+def poster(key: UUID, item: UUID) -> Rows:
+    return Rows("asset", ASSET, [(key, item, "poster", "p.jpg", "a" * 64, 1, "image/jpeg")])
+
+
+def ingest(end: End, peer: str = "EC-TAA") -> apply.Outcome:
+    folds = {"user_event": users.fold} if end.settings.role == "hangar" else {}
+    return apply.apply_all(end.engine, end.settings, peer, folds=folds)
+
+
+@pytest.fixture
+def up(hangar: End) -> Packer:
+    return Packer(hangar, "EC-TAA", "use")
+
+
+@pytest.fixture
+def down(aircraft: End) -> Packer:
+    return Packer(aircraft, "hangar", "cat")
+
+
+@pytest.fixture
+def strict(hangar: End) -> Iterator[None]:
+    """The hangar takes no event of the kind `play`."""
+    run(hangar, "alter table usage_event add constraint strict check (kind <> 'play')")
+    yield
+    run(hangar, "alter table usage_event drop constraint if exists strict")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 400])
+def test_one_bad_row_is_kept_and_the_rest_is_applied(hangar: End, up: Packer, count: int) -> None:
+    batch = events(count, bad=1)
+    up.send(batch)
+    outcome = ingest(hangar)
+    assert (outcome.rows, outcome.quarantined, outcome.problems) == (count, 1, [])
+    assert ids(hangar) == sorted(row[0] for row in batch.rows[:-1])
+    assert scalar(hangar, "select seq from sync.cursor") == 1
+    with hangar.engine.connect() as connection:
+        kept = connection.execute(text("select * from sync.quarantine")).one()
+    assert (kept.peer, kept.stream, kept.seq, kept.tbl) == ("EC-TAA", "use", 1, "usage_event")
+    assert (kept.key, kept.op, kept.sqlstate) == (str(batch.rows[-1][0]), "U", "23502")
+    assert kept.row == {"id": kept.key, "kind": None, "aircraft": "EC-TAA"}
+    assert "null value in column" in kept.error
+    assert held.held(hangar.engine) == {"EC-TAA": {"use": {"rows": 1, "why": ""}}}
+
+
+def test_a_value_that_is_none_and_a_key_that_is_none_are_bad_rows(hangar: End, up: Packer) -> None:
+    rows = [("no-uuid", "play", "EC-TAA"), (None, "play", "EC-TAA"), (uuid4(), "play", "EC-TAA")]
+    up.send(Rows("usage_event", EVENT, rows))
+    assert ingest(hangar).quarantined == 2
+    assert len(ids(hangar)) == 1
+    assert scalar_list(hangar, "select key from sync.quarantine order by id") == ["no-uuid", ""]
+
+
+def test_a_text_that_its_column_has_no_room_for_is_not_cut_short(hangar: End, up: Packer) -> None:
+    run(hangar, "alter table usage_event add currency char(3)")
+    try:
+        rows = [(uuid4(), "play", "EC-TAA", value) for value in ("EUR", "EURO")]
+        up.send(Rows("usage_event", (*EVENT, "currency"), rows))
+        assert ingest(hangar).quarantined == 1
+        assert scalar_list(hangar, "select currency from usage_event") == ["EUR"]
+    finally:
+        run(hangar, "alter table usage_event drop currency")
+
+
+def test_a_key_twice_in_one_block_is_the_later_row(aircraft: End, down: Packer) -> None:
+    key = uuid4()
+    rows = [(key, "film", "{}"), (key, "newspaper", "{}")]
+    down.send(Rows("item", ITEM, rows))
+    assert ingest(aircraft, "hangar").quarantined == 0
+    assert scalar_list(aircraft, "select kind from item") == ["newspaper"]
+
+
+@pytest.mark.parametrize("step", apply.STEPS)
+def test_killed_at_any_step_a_bad_row_is_kept_once(hangar: End, up: Packer, step: str) -> None:
+    up.send(events(5, bad=1))
+    with pytest.raises(PowerCut):
+        apply.apply_stream(hangar.engine, hangar.settings, "EC-TAA", "use", at=cut_at(step))
+    expected = (4, 1) if step == "committed" else (0, 0)
+    assert (len(ids(hangar)), len(scalar_list(hangar, STATES))) == expected
+    ingest(hangar)
+    assert (len(ids(hangar)), len(scalar_list(hangar, STATES))) == (4, 1)
+
+
+def test_a_missing_parent_that_comes_later_lets_its_child_in(aircraft: End, down: Packer) -> None:
+    item, asset = uuid4(), uuid4()
+    down.send(poster(asset, item))
+    assert ingest(aircraft, "hangar").quarantined == 1
+    assert ids(aircraft, "asset") == []
+    assert "is not present in table" in str(scalar(aircraft, "select error from sync.quarantine"))
+    down.send(film(item))
+    assert ingest(aircraft, "hangar").quarantined == 0
+    assert ids(aircraft, "asset") == [asset]
+    assert scalar_list(aircraft, STATES) == [f"resolved {asset}"]
+    assert scalar(aircraft, "select decided_by from sync.quarantine") == "sync"
+    assert held.held(aircraft.engine) == {}
+
+
+def test_a_later_row_of_the_key_takes_its_place(aircraft: End, down: Packer) -> None:
+    key, gone, still = uuid4(), uuid4(), uuid4()
+    down.send(Rows("item", ITEM, [(one, "opera", "{}") for one in (key, gone, still)]))
+    assert ingest(aircraft, "hangar").quarantined == 3
+    down.send(Rows("item", ITEM, [(key, "film", "{}"), (still, "ballet", "{}")], gone=[gone]))
+    assert ingest(aircraft, "hangar").quarantined == 1
+    assert ids(aircraft, "item") == [key]
+    assert sorted(scalar_list(aircraft, STATES)) == sorted(
+        [*(f"superseded {one}" for one in (key, gone, still)), f"open {still}"]
+    )
+    assert scalar(aircraft, "select row->>'kind' from sync.quarantine where state='open'") == (
+        "ballet"
+    )
+
+
+def test_a_new_history_takes_the_place_of_all(aircraft: End, down: Packer) -> None:
+    down.send(film(uuid4(), "opera"))
+    ingest(aircraft, "hangar")
+    again = Packer(aircraft, "hangar", "cat")
+    again.send(film(uuid4()))
+    assert ingest(aircraft, "hangar").problems == []
+    assert scalar(aircraft, "select state from sync.quarantine") == "superseded"
+
+
+def test_in_a_new_history_a_row_that_is_refused_stays_as_it_was(
+    aircraft: End, down: Packer
+) -> None:
+    key, gone = uuid4(), uuid4()
+    down.send(Rows("item", ITEM, [(key, "film", "{}"), (gone, "film", "{}")]))
+    ingest(aircraft, "hangar")
+    Packer(aircraft, "hangar", "cat").send(film(key, "opera"))
+    assert ingest(aircraft, "hangar").quarantined == 1
+    assert ids(aircraft, "item") == [key]
+
+
+def test_a_delete_that_is_refused_is_kept_and_done_later(aircraft: End, down: Packer) -> None:
+    key = uuid4()
+    down.send(film(key))
+    ingest(aircraft, "hangar")
+    run(aircraft, "create table shelf (item_id uuid references item (id))")
+    try:
+        run(aircraft, f"insert into shelf values ('{key}')")
+        down.send(Rows("item", ITEM, gone=[key]))
+        assert ingest(aircraft, "hangar").quarantined == 1
+        assert ids(aircraft, "item") == [key]
+        assert scalar(aircraft, "select op from sync.quarantine") == "D"
+        run(aircraft, "delete from shelf")
+        assert retry(aircraft.engine, "aircraft", {}).resolved == 1
+        assert ids(aircraft, "item") == []
+    finally:
+        run(aircraft, "drop table shelf")
+
+
+class TestFolds:
+    """A fold sees the rows that were taken, each once, and none of the others."""
+
+    COLUMNS = ("id", "user_id", "field", "value", "hlc", "aircraft")
+
+    def send(self, hangar: End, *fields: str) -> tuple[UUID, Packer]:
+        user = uuid4()
+        packer = Packer(hangar, "EC-TAA", "usr")
+        rows = [
+            (uuid4(), user, field, f'"{field}-{n}"', n, "EC-TAA")
+            for n, field in enumerate(fields, 1)
+        ]
+        packer.send(Rows("user_event", self.COLUMNS, rows))
+        return user, packer
+
+    def test_of_a_block_with_a_bad_row(self, hangar: End) -> None:
+        seen: list[UUID] = []
+
+        def fold(connection: Connection, incoming: str) -> None:
+            seen.extend(connection.scalars(text(f"select id from {incoming}")))
+            users.fold(connection, incoming)
+
+        self.send(hangar, "name", "email", "shoe", "language", "name")
+        apply.apply_all(hangar.engine, hangar.settings, "EC-TAA", folds={"user_event": fold})
+        taken = ids(hangar, "user_event")
+        assert len(taken) == 4
+        # What was tried and rolled back was seen, too, and so was its effect undone.
+        assert set(seen) >= set(taken)
+        assert scalar(hangar, "select name || ' ' || email || ' ' || language from app_user") == (
+            "name-5 email-2 language-4"
+        )
+        assert scalar(hangar, "select version from app_user") == 2
+
+    def test_of_a_row_that_is_let_in_later(self, hangar: End) -> None:
+        self.send(hangar, "name", "shoe")
+        ingest(hangar)
+        run(hangar, 'update sync.quarantine set row = row || \'{"field": "email"}\'')
+        assert retry(hangar.engine, "hangar", {"user_event": users.fold}).resolved == 1
+        assert scalar(hangar, "select email from app_user") == "shoe-2"
+
+    def test_a_row_whose_fold_is_refused_is_not_taken(self, hangar: End) -> None:
+        run(hangar, "alter table app_user add constraint odd check (name <> 'name-2')")
+        try:
+            self.send(hangar, "email", "name")
+            assert ingest(hangar).quarantined == 1
+            assert len(ids(hangar, "user_event")) == 1
+            assert scalar(hangar, "select email || name from app_user") == "email-1"
+        finally:
+            run(hangar, "alter table app_user drop constraint odd")
+
+
+class TestTooMany:
+    """So many rows are no rows' fault: the stream stops in words, and nothing is applied."""
+
+    def test_more_than_a_twentieth(self, hangar: End, up: Packer, strict: None) -> None:
+        up.send(events(300))
+        (problem,) = ingest(hangar).problems
+        assert "16 of 300" in problem
+        assert "nothing of this change-set was applied" in problem
+        assert (ids(hangar), scalar_list(hangar, STATES)) == ([], [])
+        assert "16 of 300" in held.held(hangar.engine)["EC-TAA"]["use"]["why"]
+        run(hangar, "alter table usage_event drop constraint strict")
+        assert ingest(hangar).problems == []
+        assert len(ids(hangar)) == 300
+        assert held.held(hangar.engine) == {}
+
+    def test_fewer_are_borne(self, hangar: End, up: Packer) -> None:
+        up.send(events(300, bad=15))
+        assert ingest(hangar).quarantined == 15
+
+    def test_a_few_are_borne_whatever_the_share(self, hangar: End, up: Packer) -> None:
+        up.send(events(quarantine.FEW, bad=quarantine.FEW))
+        assert (ingest(hangar).quarantined, ids(hangar)) == (quarantine.FEW, [])
+
+    def test_when_quarantine_is_full(
+        self, hangar: End, up: Packer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(quarantine, "MOST", 12)
+        up.send(events(10, bad=10))
+        ingest(hangar)
+        up.send(events(10, bad=3))
+        (problem,) = ingest(hangar).problems
+        assert "10 rows of this stream are in quarantine already, and 3 more came" in problem
+        assert ids(hangar) == []
+
+
+def test_payments_are_whole_or_stop(
+    hangar: End, up: Packer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "never_partial", lambda stream: stream == "use")
+    batch = events(50, bad=1)
+    up.send(batch)
+    (problem,) = ingest(hangar).problems
+    assert f"the row {batch.rows[-1][0]} of usage_event" in problem
+    assert "Payments are applied whole or not at all" in problem
+    assert (ids(hangar), scalar_list(hangar, STATES)) == ([], [])
+    standing = held.held(hangar.engine)["EC-TAA"]["use"]
+    assert standing["rows"] == 0
+    assert "Payments" in standing["why"]
+
+
+def test_payments_are_their_own_stream() -> None:
+    assert [name for name in ("pay", "use", "usr") if quarantine.never_partial(name)] == ["pay"]
+
+
+def test_what_is_found_by_halving_takes_few_attempts() -> None:
+    for bad in ({70_000}, {1}, {100_000}, {5, 6, 99_999}):
+        tried, found = [], []
+
+        def take(first: int, last: int, bad: set[int] = bad) -> Exception | None:
+            tried.append((first, last))  # noqa: B023
+            return ValueError() if any(first <= one <= last for one in bad) else None
+
+        quarantine.sift(1, 100_000, take, lambda n, error: found.append(n))  # type: ignore[arg-type]  # noqa: B023
+        assert found == sorted(bad)
+        # 17 halvings each; their work is what each level has, and not the whole again.
+        assert len(tried) <= 1 + 2 * 17 * len(bad)
+        assert sum(last - first + 1 for first, last in tried) <= 100_100 * (1 + 2 * len(bad))
+
+
+def test_what_was_decided_is_kept_for_a_while_only(hangar: End, up: Packer) -> None:
+    up.send(events(3, bad=3))
+    ingest(hangar)
+    run(
+        hangar,
+        "update sync.quarantine set state = 'dropped', decided_at = now() - interval '31 days' "
+        "where id = (select min(id) from sync.quarantine)",
+    )
+    retry(hangar.engine, "hangar", {})
+    assert len(scalar_list(hangar, STATES)) == 2
+
+
+def test_after_a_migration_all_are_tried_again(hangar: End, up: Packer, strict: None) -> None:
+    up.send(events(2))
+    assert ingest(hangar).quarantined == 2
+    run(hangar, "alter table usage_event drop constraint strict")
+    setup.setup(hangar.engine, "hangar")
+    assert len(ids(hangar)) == 2
