@@ -74,6 +74,13 @@ class Down(Part):
     sha256: Word | None = None
 
 
+class Standing(Part):
+    """Rows of a stream that the aircraft keeps aside, and why the stream stands still there."""
+
+    rows: Count = 0
+    why: Annotated[str, Field(max_length=1000)] = ""
+
+
 class Content(Part):
     version: Word | int | None = None
     missing_files: Count = 0
@@ -101,6 +108,9 @@ class Heartbeat(Part):
     pushed: bool = False
     down: dict[Name, Down | None] = Field(default_factory=dict)
     content: Content | None = None
+    held: dict[Name, Standing] = Field(default_factory=dict)
+    needs: dict[Name, Word] = Field(default_factory=dict)
+    recorded: dict[Name, Word] = Field(default_factory=dict)
     disk: Disk | None = None
     syncing: bool = False
     certificates: dict[Word, Days] = Field(default_factory=dict)
@@ -120,6 +130,7 @@ class Streams:
 
     due: Callable[[str, Mapping[str, Any]], Due]
     acks: Callable[[str], Mapping[str, Any]]
+    needs: Callable[[str, Mapping[str, str]], Mapping[str, str]] = lambda name, recorded: {}
 
 
 def parse(raw: bytes) -> Heartbeat:
@@ -209,16 +220,19 @@ def receive(
     jobs = work.start(session, kinds, now, body.node) if kinds else []
     session.commit()
     reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due.names, "acks": dict(acks)}
+    if stored.lacks and (needs := streams.needs(body.node, body.recorded)):
+        reply["needs"] = dict(needs)
     return reply, jobs
 
 
 @dataclass(frozen=True)
 class Stored:
     """A heartbeat that was kept; `waits`: whether a configuration waits for that aircraft, `offered`:
-    whether a campaign may have something for it."""
+    whether a campaign may have something for it, `lacks`: whether it sent what had no place here."""
 
     waits: bool
     offered: bool
+    lacks: bool
 
 
 # On the right of an assignment a column is still what it was before.
@@ -242,7 +256,8 @@ RETURNING
   OR EXISTS (SELECT FROM campaign c WHERE c.state = 'running'
               AND {IS_FOR.format(plan="c.plan", name="CAST(:name AS text)")}
               AND NOT EXISTS (SELECT FROM campaign_aircraft m
-                               WHERE m.campaign = c.id AND m.aircraft = :name)) AS offered
+                               WHERE m.campaign = c.id AND m.aircraft = :name)) AS offered,
+  EXISTS (SELECT FROM sync.need n WHERE n.peer = :name AND n.reason = 'backfill') AS lacks
 """)  # noqa: S608  # what is put in is a constant of ours
 
 
@@ -267,7 +282,7 @@ def _store(
             "aloft": list(ALOFT),
         },
     ).one_or_none()
-    return Stored(stored.waits, stored.offered) if stored else None
+    return Stored(stored.waits, stored.offered, stored.lacks) if stored else None
 
 
 def _stranger(session: Session, name: str, source: str) -> str:

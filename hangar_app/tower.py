@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from hangar_app import heartbeat
 from hangar_app.context import hangar
 from hangar_app.csrf import csrf
-from sync import state
+from sync import backfill, state
 
 blueprint = Blueprint("tower", __name__, url_prefix="/tower/v1")
 
@@ -29,6 +29,7 @@ def post_heartbeat() -> Response:
     streams = heartbeat.Streams(
         due=partial(state.due, here.engine, here.settings),
         acks=partial(state.acks, here.engine),
+        needs=partial(backfill.asked_of, here.engine),
     )
     reply, jobs = heartbeat.receive(
         here.session(), request.headers.get("X-Real-IP"), raw, streams, here.clock()

@@ -85,11 +85,11 @@ def settle(connection: Connection, peer: str, header: changeset.Header) -> None:
         )
 
 
-def answer(engine: Engine, settings: Settings, asked: Mapping[str, str]) -> list[str]:
+def answer(engine: Engine, settings: Settings, asked: Mapping[str, datetime]) -> list[str]:
     """Record the rows that the hangar asks for as changed, once for each asking; returns the tables.
 
-    Arguments: `asked` is `{table: since when it lacks them}` as the hangar sent it; what this host does not
-    send is passed over.
+    Arguments: `asked` is `{table: since when it lacks them}`, a time with zone; what this host does not send
+    is passed over.
     """
     recorded = []
     for model in travelling(SENDS[settings.role]):
@@ -101,7 +101,7 @@ def answer(engine: Engine, settings: Settings, asked: Mapping[str, str]) -> list
             new = connection.execute(
                 text(
                     "insert into sync.need as n (peer, tbl, reason, columns, since) "
-                    "values (:peer, :tbl, 'recorded', '{}', cast(:since as timestamptz)) "
+                    "values (:peer, :tbl, 'recorded', '{}', :since) "
                     "on conflict (peer, tbl) do update set since = excluded.since "
                     "where n.since <> excluded.since"
                 ),

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from sqlalchemy import Engine, text
 
-__all__ = ["Standing", "held", "note"]
+__all__ = ["Standing", "held", "migrated", "note"]
 
 State = Literal["waiting_schema", "stopped"]
 
@@ -38,6 +38,12 @@ def note(engine: Engine, peer: str, stream: str, state: State | None, why: str =
             ),
             key,
         )
+
+
+def migrated(engine: Engine) -> None:
+    """Let what waited for a schema be looked at again: the next heartbeat has it taken in."""
+    with engine.begin() as connection:
+        connection.execute(text("delete from sync.held where state = 'waiting_schema'"))
 
 
 def held(engine: Engine) -> dict[str, dict[str, Standing]]:

@@ -89,6 +89,10 @@ def run(
             outcome = apply_all(engine, settings, files.HANGAR)
             report.applied_batches, report.applied_rows = outcome.batches, outcome.rows
             progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
+            for waits in outcome.waiting:
+                progress(waits)
+            if outcome.quarantined:
+                progress(f"{outcome.quarantined} of the rows went into quarantine")
             received = content.receive(settings, way, progress, clock=clock)
         finally:
             way.close()

@@ -16,7 +16,7 @@ from common import migrate
 from common.database import engine_for
 from common.logging import configure
 from common.settings import Settings, SettingsError
-from sync import capture
+from sync import capture, held
 from sync.hangar import FOLDS
 from sync.retry import retry
 
@@ -35,6 +35,7 @@ def setup(engine: Engine, role: str) -> str:
     with engine.begin() as connection:
         for table in capture.install(connection, role):
             log.info("%s: triggers for role %s are in place", table, role)
+    held.migrated(engine)
     tried = retry(engine, role, FOLDS if role == "hangar" else {})
     if tried.resolved:
         log.info("%d rows left quarantine, %d stay", tried.resolved, tried.refused)

@@ -10,12 +10,14 @@ from typing import Any, TypedDict
 from sqlalchemy import Engine, text
 
 from common.settings import Settings, node_name
-from sync import content, files
+from sync import backfill, content, files, held
 from sync.apply import received_streams
 from sync.manifest import BadManifest, load
 from sync.seal import own_streams
 
 __all__ = ["Due", "Head", "acks", "due", "heads", "local_state"]
+
+WHY = 500  # characters of why a stream stands still; all of it is in sync.held
 
 
 @dataclass(frozen=True)
@@ -76,24 +78,32 @@ def heads(engine: Engine) -> dict[str, Head]:
         }
 
 
-def _cursors(engine: Engine, peer: str) -> dict[str, Head]:
+def _received(engine: Engine, peer: str) -> tuple[dict[str, Head], set[str]]:
+    """Return how far a peer's streams were applied here, and which of them wait for a migration here."""
     with engine.connect() as connection:
         rows = connection.execute(
             text(
-                "select stream, epoch, seq, sha256 from sync.cursor "
-                "where peer = :peer and epoch is not null order by stream"
+                "select stream, c.epoch, c.seq, c.sha256, h.stream is not null as waits "
+                "from (select * from sync.cursor where peer = :peer and epoch is not null) c "
+                "full join (select * from sync.held where peer = :peer "
+                "and state = 'waiting_schema') h using (stream) order by stream"
             ),
             {"peer": peer},
-        )
-        return {
-            row.stream: Head(epoch=str(row.epoch), seq=row.seq, sha256=row.sha256) for row in rows
-        }
+        ).all()
+    heads = {
+        row.stream: Head(epoch=str(row.epoch), seq=row.seq, sha256=row.sha256)
+        for row in rows
+        if row.epoch is not None
+    }
+    return heads, {row.stream for row in rows if row.waits}
 
 
 def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
     """Return the aircraft's part of a heartbeat: `up`, `pushed`, `down`, `content`.
 
-    `pushed` says that change-sets lie at the hangar that it has not acknowledged yet.
+    `pushed` says that change-sets lie at the hangar that it has not acknowledged yet. Where there are any:
+    `held`, what stands still here; `needs`, tables that a snapshot is asked for; `recorded`, what the
+    hangar asked for and will get.
     """
     with engine.connect() as connection:
         streams = connection.execute(
@@ -121,13 +131,24 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
         for row in streams
     }
     nothing = Head(epoch="", seq=0, sha256="")
-    came = _cursors(engine, files.HANGAR)
+    came, _ = _received(engine, files.HANGAR)
     return {
         "up": up,
         "pushed": bool(pushed),
         "down": {stream: came.get(stream, nothing) for stream in received_streams("aircraft")},
         "content": content.local_state(settings),
+        **_special(engine),
     }
+
+
+def _special(engine: Engine) -> dict[str, Any]:
+    standing = {
+        stream: {"rows": one["rows"], "why": one["why"][:WHY]}
+        for stream, one in held.held(engine).get(files.HANGAR, {}).items()
+    }
+    needs = dict.fromkeys(backfill.needs(engine, files.HANGAR), "backfill")
+    told = {"held": standing, "needs": needs, "recorded": backfill.answered(engine)}
+    return {name: said for name, said in told.items() if said}
 
 
 def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, Any]) -> Due:
@@ -139,7 +160,7 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     Due(names=['cat', 'usr', 'content'], unapplied=False)
     """
     wanted = []
-    came = _cursors(engine, node_name(aircraft))
+    came, waits = _received(engine, node_name(aircraft))
     if _up_due(came, files.inbox(settings, node_name(aircraft)), body):
         wanted.append("up")
     down = _mapping(body.get("down"))
@@ -154,6 +175,8 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     unapplied = any(
         _applied(came.get(stream), _mapping(there)) != _mapping(there).get("sealed", 0)
         for stream, there in _mapping(body.get("up")).items()
+        # What waits for a migration here is taken up after it, and not at each heartbeat.
+        if stream not in waits
     )
     return Due(wanted, unapplied)
 

@@ -26,7 +26,7 @@ from onboard_app.agent.loop import Agent
 from onboard_app.agent.running import Runner, locked
 from onboard_app.agent.sync_now import FAILED, sync_now
 from onboard_app.avionics.store import RedisStore
-from sync import ack, retention, session
+from sync import ack, backfill, retention, session
 
 log = logging.getLogger("onboard_app.agent")
 
@@ -52,6 +52,7 @@ def serve(settings: Settings) -> int:
         body,
         partial(ack.accept, engine, settings),
         runner,
+        answer=partial(backfill.answer, engine, settings),
     )
 
     def end(*_: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import requests
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 CONNECT_S, ANSWER_S = 5.0, 15.0
 LARGEST = 64 * 1024
@@ -33,6 +33,7 @@ class Reply(BaseModel):
     interval_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
     due: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=32)] = []
     acks: dict[str, Ack] = {}
+    needs: dict[Annotated[str, Field(max_length=32)], AwareDatetime] = {}
 
 
 class Hangar:

@@ -43,6 +43,7 @@ class Agent:
         hangar: where heartbeats go.
         body: makes a heartbeat; told whether a synchronisation is under way.
         accept: takes the hangar's acknowledgements; may raise.
+        answer: takes what the hangar lacks, by table and since when; may raise.
         syncs: starts synchronisations.
         clock: seconds, monotonic.
         chance: evenly spread from 0 to 1.
@@ -56,9 +57,10 @@ class Agent:
         syncs: Syncs,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        answer: Callable[[Mapping[str, Any]], object] = lambda needs: None,
     ) -> None:
         self._hangar, self._body, self._accept, self._syncs = hangar, body, accept, syncs
-        self._clock, self._chance = clock, chance
+        self._clock, self._chance, self._answer = clock, chance, answer
         self._interval_s = FIRST_INTERVAL_S
         self._failures = 0
         self._acks: Mapping[str, Any] = {}
@@ -90,6 +92,11 @@ class Agent:
                 self._acks = acks
             except Exception as error:  # a database that is away comes back, and so do the acks
                 log.error("could not take the hangar's acknowledgements: %s", error)
+        if reply.needs:
+            try:
+                self._answer(reply.needs)
+            except Exception as error:  # it asks until it is told that the rows are recorded
+                log.error("could not record what the hangar lacks: %s", error)
         now, self._hold = self._clock(), self._hold.heard(reply.due)
         free = self._hold.over(now) and not self._syncs.running
         if reply.due and free and self._syncs.start():

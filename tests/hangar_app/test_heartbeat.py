@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Heartbeat, Work
@@ -270,3 +270,21 @@ class TestDispatching:
         clock.advance(seconds=timedelta(minutes=59).total_seconds())
         beat(app)
         assert queue.kinds == ["dispatch"]
+
+
+@pytest.mark.postgres
+def test_what_the_hangar_lacks_is_asked_until_it_is_recorded(
+    app: Flask, fleet: None, session: Session
+) -> None:
+    lacking = (
+        "INSERT INTO sync.need (peer, tbl, reason, columns, since) "
+        "VALUES ('EC-TAA', 'usage_event', 'backfill', '{flight}', '2026-11-26T08:00:00Z')"
+    )
+    session.execute(text(lacking))
+    session.commit()
+    asked = {"usage_event": "2026-11-26T08:00:00+00:00"}
+    assert beat(app).json["needs"] == asked
+    assert "needs" not in beat(app, "10.100.64.12", node="EC-TAB").json
+    assert beat(app, recorded={"usage_event": "2026-11-25T08:00:00+00:00"}).json["needs"] == asked
+    for _ in range(2):
+        assert "needs" not in beat(app, recorded=asked).json

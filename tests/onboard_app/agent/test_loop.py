@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -39,8 +40,9 @@ class Syncs:
 class Bench:
     """An agent on a clock that moves by what it waits."""
 
-    def __init__(self, *replies, accept=None):
+    def __init__(self, *replies, accept=None, answer=None):
         self.hangar, self.syncs, self.now, self.accepted = Hangar(*replies), Syncs(), 0.0, []
+        self.answered = []
         self.agent = Agent(
             self.hangar,
             lambda: {"syncing": self.syncs.running},
@@ -48,6 +50,7 @@ class Bench:
             self.syncs,
             clock=lambda: self.now,
             chance=lambda: 0.5,
+            answer=answer or self.answered.append,
         )
 
     def turn(self):
@@ -177,5 +180,21 @@ def test_it_gives_signs_of_life_while_it_waits_for_an_hour():
 @pytest.mark.parametrize("due", [["up"], ["usr", "content"]])
 def test_what_exactly_is_due_makes_no_difference(due):
     bench = Bench(Reply(due=due))
+    bench.turn()
+    assert bench.syncs.starts == 1
+
+
+def test_what_the_hangar_lacks_is_answered_and_a_failure_keeps_nothing_up():
+    needs = {"usage_event": datetime(2026, 11, 26, 8, tzinfo=UTC)}
+    bench = Bench(Reply(), Reply(needs=needs, due=["up"]))
+    bench.turn()
+    assert bench.answered == []
+    bench.turn()
+    assert bench.answered == [needs]
+
+    def broken(needs):
+        raise OSError("the database is away")
+
+    bench = Bench(Reply(needs=needs, due=["up"]), answer=broken)
     bench.turn()
     assert bench.syncs.starts == 1
