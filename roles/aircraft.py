@@ -71,6 +71,7 @@ def apply(host: Context) -> None:
         module="onboard_app.agent sync-now",
         purpose="Synchronises this aircraft with the hangar now; says on each line how far it is.",
     )
+    services.quarantine(host, kind="onboard")
     # With this the hangar is root here: the inventory must say so.
     converge = host.vars.flag("converge_by_hangar", False)
     if converge:

@@ -167,6 +167,8 @@ def apply(host: Context) -> None:
         purpose="Campaigns: takes artifacts and orders of ops from standard input.",
     )
 
+    services.quarantine(host, kind="hangar")
+
     services.beside(
         "turnaround-web",
         kind="hangar",

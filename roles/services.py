@@ -94,6 +94,17 @@ def script(host: Context, name: str, *, kind: str, module: str, purpose: str) ->
     )
 
 
+def quarantine(host: Context, *, kind: str) -> None:
+    """Declares /opt/turnaround/bin/quarantine, which both ends have."""
+    script(
+        host,
+        "quarantine",
+        kind=kind,
+        module="sync.quarantine_orders",
+        purpose="Rows that the database refused: takes orders of ops from standard input.",
+    )
+
+
 def unit(
     name: str,
     *,

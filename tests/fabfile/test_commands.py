@@ -23,7 +23,8 @@ COMMANDS = (
     "campaign.abort", "campaign.close", "campaign.pause", "campaign.resume", "campaign.rollback",
     "campaign.start", "campaign.status",
     "converge", "deploy", "deploy-aircraft", "deploy-hangar", "deploy-html5", "drift",
-    "deploy-maps-to-server", "init-machine", "inventory", "logs", "package-maps", "releases", "retire",
+    "deploy-maps-to-server", "init-machine", "inventory", "logs", "package-maps",
+    "quarantine.drop", "quarantine.list", "quarantine.retry", "quarantine.show", "releases", "retire",
     "restore", "rollback", "rotate-keys", "status", "sync", "usage",
 )  # fmt: skip
 
