@@ -82,7 +82,7 @@ def order(link: Connection, host: Host, do: str, **words: Any) -> Outcome:
     lines += standing(said.get("held") or {})
     return Outcome(
         host.name,
-        status="quarantine",
+        status="quarantine" if rows else "no rows",
         detail=tally(rows),
         lines=tuple(lines),
         data={"rows": rows, "more": said.get("more", 0), "held": said.get("held") or {}},
@@ -116,7 +116,9 @@ def tally(rows: Sequence[Mapping[str, Any]]) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "no rows"
+    return (
+        ", ".join(f"{count} {state}" for state, count in counts.items()) or "none in quarantine"
+    )
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

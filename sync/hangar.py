@@ -96,7 +96,11 @@ def forget(
         inbox.rename(kept)
     # A new box numbers its change-sets from one, in an epoch of its own.
     with engine.begin() as connection:
-        connection.execute(text("delete from sync.cursor where peer = :peer"), {"peer": name})
+        for book in ("cursor", "held", "need"):
+            connection.execute(
+                text(f"delete from sync.{book} where peer = :peer"),  # noqa: S608
+                {"peer": name},
+            )
     shutil.rmtree(settings.sync_dir / "outbox" / name, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync import changeset
 from sync.capture import spec
-from sync.quarantine import NUMBER, Keeper, attempt, is_a_rows_fault, said, sift
+from sync.quarantine import NUMBER, Keeper, Refusal, attempt, is_a_rows_fault, said, sift
 from sync.skew import Refused, Share
 
 __all__ = ["Fold", "Staged", "load", "take", "view"]
@@ -169,12 +169,19 @@ def view(connection: Connection, staged: Staged, numbered: bool = False) -> None
             for name, column in share.here.items()
             if name not in share.fills
         ]
-    # A setting and no table: what changes with each attempt would have to be read by each attempt.
-    bounds = (
-        f" where {NUMBER} between current_setting('sync.first')::bigint and" if numbered else ""
-    )
-    bounds += " current_setting('sync.last')::bigint" if numbered else ""
-    query = f"select {', '.join(values)} from {staged.name}{bounds}"  # noqa: S608
+    source = staged.name
+    if numbered:
+        # Settings and no table: what changes with each attempt would be read again by each. The sequence
+        # counts rows as they are read, and a savepoint does not take that back; behind the fence of
+        # `offset` it counts those between the numbers alone.
+        connection.execute(text("create temp sequence if not exists sifted"))
+        source = (
+            f"(select * from {staged.name} "  # noqa: S608
+            f"where {NUMBER} between current_setting('sync.first')::bigint "
+            "and current_setting('sync.last')::bigint offset 0) numbered "
+            "where nextval('sifted') is not null"
+        )
+    query = f"select {', '.join(values)} from {source}"  # noqa: S608
     if staged.op == "U" and share.fills:
         filled = [
             f'({how})::{share.here[name].type} as "{name}"' for name, how in share.fills.items()
@@ -206,20 +213,20 @@ def _sift(
 
 def between(
     connection: Connection, staged: Staged, folds: Mapping[str, Fold], first: int, last: int
-) -> DBAPIError | None:
-    """Take the rows of a numbered view that are between two numbers, or return the error."""
-
-    def step() -> None:
-        connection.execute(
-            text(
-                "select set_config('sync.first', cast(:first as text), true), "
-                "set_config('sync.last', cast(:last as text), true)"
-            ),
-            {"first": first, "last": last},
-        )
-        take(connection, staged, folds)
-
-    return attempt(connection, step)
+) -> Refusal | None:
+    """Take the rows of a numbered view that are between two numbers, or say why not."""
+    connection.execute(
+        text(
+            "select set_config('sync.first', cast(:first as text), true), "
+            "set_config('sync.last', cast(:last as text), true), "
+            "setval('sifted', :first, false)"
+        ),
+        {"first": first, "last": last},
+    )
+    error = attempt(connection, lambda: take(connection, staged, folds))
+    if error is None:
+        return None
+    return Refusal(error, connection.scalar(text("select last_value from sifted")) or 0)
 
 
 def take(connection: Connection, staged: Staged, folds: Mapping[str, Fold]) -> None:

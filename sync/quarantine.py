@@ -1,7 +1,7 @@
-"""Rows that the database refuses: found by halving, kept aside, and overtaken by later ones.
+"""Rows that the database refuses: found by splitting, kept aside, and overtaken by later ones.
 
 A bad row must not stop its stream for ever. Where a change-set's rows are refused, the block they came in
-is halved until the row is alone; the rest is applied, and the row is kept with what was wrong in the same
+is split until the row is alone; the rest is applied, and the row is kept with what was wrong in the same
 transaction. Too many of them are no rows' fault: then the stream stops and nothing is applied.
 """
 
@@ -21,6 +21,7 @@ from sync.skew import Refused
 __all__ = [
     "NUMBER",
     "Keeper",
+    "Refusal",
     "attempt",
     "described",
     "is_a_rows_fault",
@@ -66,8 +67,7 @@ def attempt(connection: Connection, step: Callable[[], None]) -> DBAPIError | No
     try:
         with connection.begin_nested():
             step()
-            connection.execute(text("set constraints all immediate"))
-            connection.execute(text("set constraints all deferred"))
+            connection.execute(text("set constraints all immediate; set constraints all deferred"))
     except DBAPIError as error:
         if not is_a_rows_fault(error):
             raise
@@ -75,32 +75,47 @@ def attempt(connection: Connection, step: Callable[[], None]) -> DBAPIError | No
     return None
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a range of rows was not taken; `at` is the row that it was at then, as far as that is known."""
+
+    error: DBAPIError
+    at: int
+
+
 def sift(
     first: int,
     last: int,
-    take: Callable[[int, int], DBAPIError | None],
+    take: Callable[[int, int], Refusal | None],
     bad: Callable[[int, DBAPIError], None],
 ) -> None:
-    """Take rows by number, in as few attempts as their errors allow: 2 log2(n) for one bad row.
+    """Take rows by number, in few attempts: what is refused is split where it was, or else halved.
 
-    Arguments: `take` applies rows from one number to another, or none of them and returns the error; `bad`
-    is told each single row that was refused, and may raise to give up.
+    So a bad row costs 3 attempts where PostgreSQL refuses it at once, and 2 log2(n) where it is refused in
+    the end, as a missing parent is; rows are tried again in ever smaller parts, and never all for each.
 
-    >>> sift(1, 8, lambda a, b: ValueError() if a <= 6 <= b else None, lambda n, error: print(n))
+    Arguments: `take` applies rows from one number to another, or none of them; `bad` is told each single
+    row that was refused, and may raise to give up.
+
+    >>> sift(1, 8, lambda a, b: Refusal(error, 6) if a <= 6 <= b else None, lambda n, error: print(n))
+    ... # doctest: +SKIP
     6
     """
     left = [(first, last)]
     while left:
         first, last = left.pop()
-        error = take(first, last)
-        if error is None:
+        refusal = take(first, last) if first <= last else None
+        if refusal is None:
             continue
         if first == last:
-            bad(first, error)
+            bad(first, refusal.error)
             continue
-        middle = (first + last) // 2
-        # The earlier half first: an order that the sender gave is kept.
-        left += [(middle + 1, last), (first, middle)]
+        # The earlier rows first: an order that the sender gave is kept.
+        if first <= refusal.at < last:
+            left += [(refusal.at + 1, last), (refusal.at, refusal.at), (first, refusal.at - 1)]
+        else:
+            middle = (first + last) // 2
+            left += [(middle + 1, last), (first, middle)]
 
 
 @dataclass

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, text
 
-from sync import apply, held, quarantine, setup, users
+from sync import apply, held, load, quarantine, setup, users
 from sync.retry import retry
 from tests.sync.ends import End, PowerCut, cut_at, ids, run, scalar, scalar_list
 from tests.sync.packed import Packer, Rows
@@ -285,19 +286,47 @@ def test_payments_are_their_own_stream() -> None:
     assert [name for name in ("pay", "use", "usr") if quarantine.never_partial(name)] == ["pay"]
 
 
-def test_what_is_found_by_halving_takes_few_attempts() -> None:
-    for bad in ({70_000}, {1}, {100_000}, {5, 6, 99_999}):
-        tried, found = [], []
+@pytest.mark.parametrize(("at_once", "attempts", "rows"), [(True, 3, 2), (False, 2 * 17, 2)])
+@pytest.mark.parametrize("bad", [{70_000}, {1}, {100_000}, {5, 6, 99_999}])
+def test_bad_rows_are_found_in_few_attempts(
+    bad: set[int], at_once: bool, attempts: int, rows: int
+) -> None:
+    tried: list[tuple[int, int]] = []
+    found: list[int] = []
 
-        def take(first: int, last: int, bad: set[int] = bad) -> Exception | None:
-            tried.append((first, last))  # noqa: B023
-            return ValueError() if any(first <= one <= last for one in bad) else None
+    def take(first: int, last: int) -> quarantine.Refusal | None:
+        tried.append((first, last))
+        refused = sorted(one for one in bad if first <= one <= last)
+        # What is checked in the end only is refused at the last row.
+        at = refused[0] if at_once and refused else last
+        return quarantine.Refusal(ValueError(), at) if refused else None  # type: ignore[arg-type]
 
-        quarantine.sift(1, 100_000, take, lambda n, error: found.append(n))  # type: ignore[arg-type]  # noqa: B023
-        assert found == sorted(bad)
-        # 17 halvings each; their work is what each level has, and not the whole again.
-        assert len(tried) <= 1 + 2 * 17 * len(bad)
-        assert sum(last - first + 1 for first, last in tried) <= 100_100 * (1 + 2 * len(bad))
+    quarantine.sift(1, 100_000, take, lambda number, error: found.append(number))
+    assert found == sorted(bad)
+    # The last row is not known from one that is refused in the end.
+    assert len(tried) <= 1 + (2 * 17 if 100_000 in bad else attempts) * len(bad)
+    work = sum(last - first + 1 for first, last in tried)
+    assert work <= 100_100 * (1 + rows * len(bad))
+
+
+def test_a_row_that_is_refused_at_once_is_found_at_once(
+    hangar: End, up: Packer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[int, int]] = []
+    between = load.between
+
+    def counted(*words: Any) -> quarantine.Refusal | None:
+        tried.append(words[-2:])
+        return between(*words)
+
+    monkeypatch.setattr(load, "between", counted)
+    batch = events(300)
+    for number in (7, 8, 250):
+        batch.rows[number - 1] = (uuid4(), None, "EC-TAA")  # type: ignore[index]
+    up.send(batch)
+    assert ingest(hangar).quarantined == 3
+    assert tried[:4] == [(1, 300), (1, 6), (7, 7), (8, 300)]
+    assert len(tried) <= 1 + 3 * 3
 
 
 def test_what_was_decided_is_kept_for_a_while_only(hangar: End, up: Packer) -> None:
