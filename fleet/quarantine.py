@@ -116,9 +116,7 @@ def tally(rows: Sequence[Mapping[str, Any]]) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
-    return (
-        ", ".join(f"{count} {state}" for state, count in counts.items()) or "none in quarantine"
-    )
+    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "none in quarantine"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
