@@ -11,15 +11,23 @@ from common.database import engine_for
 from common.database import session as database_session
 from common.settings import Settings
 from hangar_app import backup, fleet_state
+from sync import held
 
 
 def main() -> int:
-    """Prints {"now", "aircraft": [one object per aircraft], "backup": how old, or null}."""
+    """Prints {"now", "aircraft": [one object per aircraft], "backup": how old, or null, "held": what stands
+    still here}."""
     now, settings = utc_now(), Settings.load()
-    with database_session(engine_for(settings)) as session:
+    engine = engine_for(settings)
+    with database_session(engine) as session:
         rows = [asdict(one) for one in fleet_state.fleet(session, now)]
         kept = backup.look(session, settings.state_dir, now)
-    told = {"now": now.isoformat(), "aircraft": rows, "backup": asdict(kept) if kept else None}
+    told = {
+        "now": now.isoformat(),
+        "aircraft": rows,
+        "backup": asdict(kept) if kept else None,
+        "held": held.held(engine),
+    }
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
 

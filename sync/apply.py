@@ -18,7 +18,7 @@ from uuid import UUID
 
 import psycopg2
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from common.health import schema_version
 from common.schema import travelling
@@ -71,7 +71,14 @@ def apply_all(
     for stream in received_streams(settings.role):
         outcome += apply_stream(engine, settings, peer, stream, folds=folds, at=at)
     if outcome.batches:
-        retry.retry(engine, settings.role, folds or {}, peer=peer)
+        try:
+            retry.retry(engine, settings.role, folds or {}, peer=peer)
+        except OperationalError as error:
+            # What came is applied all the same.
+            outcome.problems.append(
+                f"{peer}: its rows in quarantine could not be tried again now: {said(error)}. The next "
+                "change-set has them tried"
+            )
     return outcome
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg2
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from sync import apply, held, load, quarantine, setup, users
 from sync.retry import retry
@@ -327,6 +329,19 @@ def test_a_row_that_is_refused_at_once_is_found_at_once(
     assert ingest(hangar).quarantined == 3
     assert tried[:4] == [(1, 300), (1, 6), (7, 7), (8, 300)]
     assert len(tried) <= 1 + 3 * 3
+
+
+def test_what_came_is_applied_though_quarantine_cannot_be_looked_at(
+    hangar: End, up: Packer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise OperationalError("select", None, psycopg2.OperationalError("lock timeout"))
+
+    monkeypatch.setattr(apply.retry, "retry", busy)
+    up.send(events(3))
+    (problem,) = ingest(hangar).problems
+    assert "could not be tried again now: lock timeout" in problem
+    assert len(ids(hangar)) == 3
 
 
 def test_what_was_decided_is_kept_for_a_while_only(hangar: End, up: Packer) -> None:
