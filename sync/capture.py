@@ -26,7 +26,7 @@ _GUARD = ("sync_guard",)
 _FUNCTIONS = """
 create or replace function sync.capture_insert() returns trigger language plpgsql as $$
 declare
-    -- Once, and not for each row.
+    -- Looked up once, and not for each row.
     its_stream text := tg_argv[0];
     its_table text := tg_table_name;
 begin
@@ -35,6 +35,9 @@ begin
 end $$;
 
 create or replace function sync.capture_update() returns trigger language plpgsql as $$
+declare
+    its_stream text := tg_argv[0];
+    its_table text := tg_table_name;
 begin
     if exists (select from new_rows n where not exists (select from old_rows o where o.id = n.id))
     then
@@ -43,14 +46,17 @@ begin
                   hint = 'Delete the row and insert another one.';
     end if;
     insert into sync.dirty (stream, tbl, pk)
-        select tg_argv[0], tg_table_name, n.id
+        select its_stream, its_table, n.id
         from new_rows n join old_rows o on o.id = n.id where n is distinct from o;
     return null;
 end $$;
 
 create or replace function sync.capture_delete() returns trigger language plpgsql as $$
+declare
+    its_stream text := tg_argv[0];
+    its_table text := tg_table_name;
 begin
-    insert into sync.dirty (stream, tbl, pk) select tg_argv[0], tg_table_name, id from old_rows;
+    insert into sync.dirty (stream, tbl, pk) select its_stream, its_table, id from old_rows;
     return null;
 end $$;
 

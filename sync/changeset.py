@@ -191,19 +191,15 @@ def read(file: BufferedReader, name: str, limits: Limits = _LIMITS) -> Iterator[
     The last word is the trailer's: what was given counts only when the iterator ends without
     `BadChangeSet`, which names the file, what was expected and what was found.
     """
-    source = Source(name, limits)
-    file.seek(0)
-    options = {int(zstd.DecompressionParameter.window_log_max): limits.window_log}
+    source = Source(file, name, limits)
     try:
-        with zstd.open(file, "rb", options=options) as frame:
-            source.frame = frame
-            header = _header(source)
-            yield header
-            for table in header.tables:
-                yield from _groups(source, table, table.columns, table.upserts)
-            for table in reversed(header.tables):
-                yield from _groups(source, table, (None,), table.deletes)
-            _trailer(source, header)
+        header = _header(source)
+        yield header
+        for table in header.tables:
+            yield from _groups(source, table, table.columns, table.upserts)
+        for table in reversed(header.tables):
+            yield from _groups(source, table, (None,), table.deletes)
+        _trailer(source, header)
     except (zstd.ZstdError, EOFError) as error:
         raise source.bad("compressed data", "one whole zstd frame", error) from None
 
@@ -246,9 +242,10 @@ def _groups(
 def _header(source: Source) -> Header:
     line = source.count(source.line(source.limits.header, "header"))
     found = source.object(line, "header")
-    if found.get("format") not in FORMATS:
-        raise source.bad("format", f"1 to {FORMAT}", str(found.get("format"))[:40])
-    source.format = found["format"]
+    format = found.get("format")
+    if not isinstance(format, int) or format not in FORMATS:
+        raise source.bad("format", f"1 to {FORMAT}", str(format)[:40])
+    source.format = format
     try:
         header = Header(
             stream=_text(found["stream"]),

@@ -6,11 +6,12 @@ Memory is bounded by one line or one block, whatever the file says of itself.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from sync import packing
 
@@ -26,6 +27,8 @@ FORMATS = {
     1: re.compile(rb"()(\d{1,19})()\n"),
     2: re.compile(rb"(\d{1,19}) (\d{1,19})(?: ([^\n]+))?\n"),
 }
+
+_PACKED_AT_ONCE = 64 * 2**10
 
 
 class BadChangeSet(Exception):
@@ -46,20 +49,52 @@ class Limits:
     total: int = 512 * 2**20
     tables: int = 100
     columns: int = 200
+    blocks: int = 50_000
     # A decoder needs 2 ** window_log bytes; level 3 writes windows of 2 MiB.
     window_log: int = 23
 
 
-class Source:
-    """Reads lines and blocks within the limits and hashes what it read."""
+class _Frame(io.RawIOBase):
+    """What is in the one zstd frame that a file is."""
 
-    frame: zstd.ZstdFile
+    def __init__(self, file: BinaryIO, window_log: int) -> None:
+        options = {int(zstd.DecompressionParameter.window_log_max): window_log}
+        self._file, self._decompressor = file, zstd.ZstdDecompressor(options=options)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._decompressor.eof:
+            packed = b""
+            if self._decompressor.needs_input:
+                packed = self._file.read(_PACKED_AT_ONCE)
+                if not packed:
+                    raise EOFError("it ends too early")
+            data = self._decompressor.decompress(packed, max_length=len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+        # Frames may follow each other without end, and each takes its time.
+        if self._decompressor.unused_data or self._file.read(1):
+            raise EOFError("more follows it")
+        return 0
+
+
+class Source:
+    """Reads lines and blocks within the limits and hashes what it read.
+
+    Arguments: `file` is read from its beginning, `name` is what errors call it.
+    """
+
     format: int
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    def __init__(self, file: BinaryIO, name: str, limits: Limits) -> None:
+        file.seek(0)
+        self.frame = io.BufferedReader(_Frame(file, limits.window_log))
         self.name, self.limits = name, limits
         self.hash = hashlib.sha256()
-        self.total = 0
+        self.total = self.blocks = 0
 
     def bad(self, what: str, expected: object, found: object) -> BadChangeSet:
         return BadChangeSet(self.name, what, expected, found)
@@ -83,6 +118,9 @@ class Source:
 
     def block(self, most: int) -> tuple[int, bytes]:
         """Return the number of values of the next block, at most `most`, and its values as text."""
+        self.blocks += 1
+        if self.blocks > self.limits.blocks:
+            raise self.bad("blocks", f"at most {self.limits.blocks}", "more")
         line = self.count(self.line(self.limits.header, "head of a block"))
         head = FORMATS[self.format].fullmatch(line)
         if head is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import psycopg2.errors
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +18,11 @@ pytestmark = pytest.mark.postgres
 
 ITEM = "insert into item (id, kind, title) values ('{}', 'film', '{{\"en\": \"A\"}}')"
 EVENT = "insert into usage_event (id, kind, aircraft) values ('{}', 'play', 'EC-TAA')"
-ONE, TWO = UUID(int=1), UUID(int=2)
+PAYMENT = (
+    "insert into payment (id, order_id, kind, amount_minor, currency, aircraft) "
+    "values ('{}', gen_random_uuid(), 'charge', 1250, 'EUR', 'EC-TAA')"
+)
+ONE, TWO, THREE = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 def dirty(connection: Connection) -> list[tuple[str, UUID]]:
@@ -47,6 +53,66 @@ def test_an_update_that_changes_nothing_records_nothing(at: Callable[[str], Engi
         assert dirty(connection) == [("item", TWO)]
 
 
+def test_an_upsert_records_what_it_added_and_what_it_changed(at: Callable[[str], Engine]) -> None:
+    with at("hangar").begin() as connection:
+        connection.execute(text(ITEM.format(ONE)))
+        connection.execute(text(ITEM.format(TWO)))
+        connection.execute(text("delete from sync.dirty"))
+        connection.execute(
+            text(
+                "insert into item (id, kind, title, priority) select id, 'film', "
+                '\'{"en": "A"}\', case id when :two then 7 else 100 end '
+                "from unnest(array[:one, :two, :three]) id "
+                "on conflict (id) do update set priority = excluded.priority"
+            ),
+            {"one": ONE, "two": TWO, "three": THREE},
+        )
+        assert sorted(dirty(connection)) == [("item", TWO), ("item", THREE)]
+
+
+def test_a_merge_records_the_key_of_each_row_it_touches(at: Callable[[str], Engine]) -> None:
+    with at("hangar").begin() as connection:
+        connection.execute(text(ITEM.format(ONE)))
+        connection.execute(text(ITEM.format(TWO)))
+        connection.execute(text("delete from sync.dirty"))
+        connection.execute(
+            text(
+                "merge into item using (select unnest(array[:one, :two, :three]) as key) n "
+                "on item.id = n.key when matched and key = :one then delete "
+                "when matched then update set priority = 7 when not matched "
+                "then insert (id, kind, title) values (key, 'film', '{}')"
+            ),
+            {"one": ONE, "two": TWO, "three": THREE},
+        )
+        assert sorted(dirty(connection)) == [("item", key) for key in (ONE, TWO, THREE)]
+
+
+def copy_in(connection: Connection, table: str, lines: str) -> None:
+    cursor: Any = connection.connection.cursor()
+    cursor.copy_expert(f"copy {table} from stdin", io.StringIO(lines))
+
+
+def test_what_is_copied_in_is_recorded(at: Callable[[str], Engine]) -> None:
+    with at("aircraft").begin() as connection:
+        copy_in(connection, "usage_event (id, kind, aircraft)", f"{ONE}\tplay\tx\n{TWO}\tplay\tx\n")
+        assert dirty(connection) == [("usage_event", ONE), ("usage_event", TWO)]
+
+
+def test_what_is_received_cannot_be_copied_in(at: Callable[[str], Engine]) -> None:
+    with (
+        at("aircraft").connect() as connection,
+        pytest.raises(psycopg2.errors.InsufficientPrivilege, match="item travels down"),
+    ):
+        copy_in(connection, "item (id, kind, title)", f"{ONE}\tfilm\t{{}}\n")
+
+
+def test_a_statement_that_meets_no_row_is_not_refused(at: Callable[[str], Engine]) -> None:
+    with at("aircraft").begin() as connection:
+        connection.execute(text("update usage_event set kind = 'stop'"))
+        connection.execute(text("delete from usage_event"))
+        assert dirty(connection) == []
+
+
 def test_rows_deleted_by_a_foreign_key_are_recorded_too(at: Callable[[str], Engine]) -> None:
     with at("hangar").begin() as connection:
         connection.execute(text(ITEM.format(ONE)))
@@ -67,6 +133,21 @@ def test_rows_deleted_by_a_foreign_key_are_recorded_too(at: Callable[[str], Engi
     [
         ("hangar", ITEM, f"update item set id = '{TWO}'", "key of a row that travels"),
         ("hangar", ITEM, "truncate item cascade", "TRUNCATE would hide"),
+        (
+            "hangar",
+            ITEM,
+            f"{ITEM.format(ONE)} on conflict (id) do update set id = '{TWO}'",
+            "key of a row that travels",
+        ),
+        (
+            "aircraft",
+            EVENT,
+            f"{EVENT.format(ONE)} on conflict (id) do update set kind = 'stop'",
+            "rows are only added",
+        ),
+        ("aircraft", PAYMENT, "update payment set amount_minor = 1", "rows are only added"),
+        ("aircraft", PAYMENT, "delete from payment", "has not acknowledged"),
+        ("aircraft", PAYMENT, "truncate payment", "TRUNCATE would hide"),
         ("aircraft", EVENT, "update usage_event set kind = 'stop'", "rows are only added"),
         ("aircraft", EVENT, "delete from usage_event", "has not acknowledged"),
         ("aircraft", EVENT, "truncate usage_event", "TRUNCATE would hide"),
@@ -75,6 +156,19 @@ def test_rows_deleted_by_a_foreign_key_are_recorded_too(at: Callable[[str], Engi
         ("aircraft", None, "delete from app_user", "app_user travels down"),
         ("aircraft", None, "truncate survey", "survey travels down"),
         ("hangar", None, EVENT.format(ONE), "usage_event travels up"),
+        (
+            "aircraft",
+            None,
+            f"{ITEM.format(ONE)} on conflict (id) do nothing",
+            "item travels down and is read-only",
+        ),
+        (
+            "aircraft",
+            None,
+            "delete from item using asset where asset.item_id = item.id",
+            "read-only",
+        ),
+        ("hangar", None, PAYMENT.format(ONE), "payment travels up"),
         ("hangar", None, "delete from user_event", "user_event travels up"),
         ("hangar", None, "update survey_answer set choice = 1", "survey_answer travels up"),
     ],
