@@ -1,10 +1,10 @@
 """Retention: what stays aboard, and what goes first when the disk is nearly full.
 
 Statistics that the hangar has acknowledged, which means that it cannot lose them again, go after `KEPT`.
-When less of the disk is free than `LOW`, they go at once; then, if that is not enough, the oldest statistics
-that were never sent go, a slice at a time, and one row of `usage_gap` for each slice tells the hangar how
-many they were and of when. What else travels is never removed here: records and payments wait for as long
-as it takes.
+When less of the disk is free than `LOW`, which films do not touch, they go at once; then, if that is not
+enough, the oldest statistics that were never sent go, a slice at a time, and one row of `usage_gap` for each
+slice tells the hangar how many they were and of when. What else travels is never removed here: records and
+payments wait for as long as it takes.
 
 Of unsent statistics only those go that no batch has claimed. A claimed row is in a change-set with a number
 and a hash that the next one builds upon, so that file could not be left out; it may be at the hangar already,
@@ -31,13 +31,13 @@ from common.uuid7 import uuid7
 from sync.capture import SENDS, spec
 from sync.seal import alone
 
-__all__ = ["STEPS", "Disk", "Kept", "keep", "statistics", "too_many"]
+__all__ = ["STEPS", "Disk", "Kept", "keep", "lacking", "make_room", "rows_of", "statistics"]
 
 STEPS = ("pruned", "removed", "noted", "dropped", "compacted")
 
 KEPT = timedelta(days=7)
-# Shares of the disk: below the one room is made, up to the other. Films leave more free than that.
-LOW, ENOUGH = 0.03, 0.04
+# PostgreSQL's write-ahead log may take as much (roles/database.py); of a small disk it is a twentieth.
+LOW, SMALL_DISK = 2**30, 20
 SLICE = 10_000
 LOCK_WAIT = "5s"
 _LAST_KEY = UUID(int=2**128 - 1)
@@ -53,7 +53,7 @@ class Disk:
     total: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Kept:
     """What was removed: rows that the hangar has, and rows that nobody has."""
 
@@ -84,16 +84,23 @@ def statistics() -> list[type[Base]]:
     ]
 
 
-def too_many(disk: Disk, size: int, rows: int) -> int:
-    """Return how many rows have to go for `ENOUGH` of the disk to be free.
+def lacking(disk: Disk) -> int:
+    """Return how many bytes have to become free; 0 unless there is too little room.
 
-    Arguments: `size` is what the table with its indexes takes in bytes, `rows` how many it has.
+    >>> lacking(Disk(free=10 * 2**30, total=200 * 2**30)), lacking(Disk(free=2**29, total=200 * 2**30))
+    (0, 805306368)
+    """
+    low = min(LOW, disk.total // SMALL_DISK)
+    return 0 if disk.free >= low else low + low // 4 - disk.free
 
-    >>> too_many(Disk(free=20, total=1000), size=500, rows=50)
+
+def rows_of(size: int, taken: int, rows: int) -> int:
+    """Return how many rows take so many bytes, where `rows` rows take `taken` bytes with their indexes.
+
+    >>> rows_of(20, taken=500, rows=50)
     2
     """
-    lacking = max(0.0, ENOUGH * disk.total - disk.free)
-    return min(rows, ceil(lacking * rows / size))
+    return min(rows, ceil(size * rows / taken))
 
 
 def keep(
@@ -104,35 +111,50 @@ def keep(
     disk: Callable[[Settings], Disk] = _disk,
     at: Callable[[str], None] = _nothing,
 ) -> Kept:
-    """Remove what need not stay aboard, and make room if there is too little; returns what went.
+    """Remove what need not stay aboard any longer, and make room; returns what went.
 
     Arguments: `at` is told each step of `STEPS`; tests kill there. What was done until then stays done.
 
     >>> keep(engine, settings)  # doctest: +SKIP
     Kept(acknowledged=20000, unsent=0)
     """
-    kept = Kept()
+    old = sum(_prune(engine, model, clock() - KEPT, at) for model in statistics())
+    kept = make_room(engine, settings, clock=clock, disk=disk, at=at)
+    return Kept(old + kept.acknowledged, kept.unsent)
+
+
+def make_room(
+    engine: Engine,
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    disk: Callable[[Settings], Disk] = _disk,
+    at: Callable[[str], None] = _nothing,
+) -> Kept:
+    """Remove statistics if there is too little room on the disk; returns what went.
+
+    It costs next to nothing if there is enough.
+    """
+    acknowledged = unsent = 0
     for model in statistics():
-        low = _is_low(disk(settings))
-        kept.acknowledged += _prune(engine, model, None if low else clock() - KEPT, at)
-        if low and kept.acknowledged:
+        if not lacking(disk(settings)):
+            continue
+        gone = _prune(engine, model, None, at)
+        if gone:
             _compact(engine, model, at)
         # Looked at anew: removed rows free nothing before their table is made smaller.
-        if low and _is_low(now := disk(settings)):
-            kept.unsent += _drop(engine, settings.node, model, now, clock, at)
+        lost = _drop(engine, settings.node, model, lacking(disk(settings)), clock, at)
+        if lost:
             _compact(engine, model, at)
-    if kept.unsent:
-        log.warning(
-            "%s: the disk is nearly full: the oldest %d usage events, which were never sent, were "
-            "removed; the hangar will be told that they are missing",
-            settings.node,
-            kept.unsent,
-        )
-    return kept
-
-
-def _is_low(disk: Disk) -> bool:
-    return disk.free < LOW * disk.total
+            log.warning(
+                "%s: the disk is full: the oldest %d rows of %s, which were never sent, were removed; "
+                "the hangar will be told that they are missing",
+                settings.node,
+                lost,
+                model.__tablename__,
+            )
+        acknowledged, unsent = acknowledged + gone, unsent + lost
+    return Kept(acknowledged, unsent)
 
 
 def _prune(
@@ -161,19 +183,22 @@ def _drop(
     engine: Engine,
     node: str,
     model: type[Base],
-    disk: Disk,
+    size: int,
     clock: Callable[[], datetime],
     at: Callable[[str], None],
 ) -> int:
-    dropped = 0
+    """Remove so many bytes of the oldest unsent rows, or all of them; returns how many rows that were."""
+    if not size:
+        return 0
     with engine.connect() as connection:
-        size, rows = connection.execute(
+        taken, rows = connection.execute(
             text(
                 f"select pg_total_relation_size('public.{model.__tablename__}'), count(*) "  # noqa: S608
                 f"from {model.__tablename__}"
             )
         ).one()
-    wanted = too_many(disk, size, rows)
+    wanted = rows_of(size, taken, rows)
+    dropped = 0
     # No batch may claim what is being removed.
     with alone(engine, spec(model).stream):
         while dropped < wanted:

@@ -61,9 +61,9 @@ def serve(settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    keep = partial(retention.keep, engine, settings)
+    make_room = partial(retention.make_room, engine, settings)
     # A daemon: what it does is whole at each commit, and a table takes its time to be made smaller.
-    threading.Thread(target=keep_house, args=(keep, stop), name="house", daemon=True).start()
+    threading.Thread(target=keep_house, args=(make_room, stop), name="house", daemon=True).start()
     log.info("%s beats to %s", settings.node, settings.hangar_url)
     agent.run(wake, stop, Watchdog(ALIVE_WITHIN_S).feed)
     return 0

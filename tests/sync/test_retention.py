@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from common.settings import Settings
 from sync import ack, retention, seal
 from sync.apply import apply_all
-from sync.retention import STEPS, Disk, keep, statistics, too_many
+from sync.retention import STEPS, Disk, keep, lacking, rows_of, statistics
 from sync.state import acks
 from tests.sync.ends import End, PowerCut, carry, cut_at, ids, run, scalar
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.postgres
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROOMY, FULL = Disk(500, 1000), Disk(0, 1000)
+GIB = 2**30
 EVENTS = """
 insert into usage_event (id, kind, at, aircraft)
 select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7000'
@@ -54,7 +55,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ten_go(monkeypatch: pytest.MonkeyPatch, rows: int = 10) -> None:
-    monkeypatch.setattr(retention, "too_many", lambda disk, size, there: rows)
+    monkeypatch.setattr(retention, "rows_of", lambda size, taken, there: rows)
 
 
 def test_what_may_go_is_declared_and_has_a_time() -> None:
@@ -63,11 +64,21 @@ def test_what_may_go_is_declared_and_has_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "size", "rows", "go"),
-    [(20, 500, 50, 2), (20, 500, 1, 1), (0, 10, 100, 100), (39.9, 500, 50, 1), (40, 500, 50, 0)],
+    ("disk", "bytes_"),
+    [
+        (Disk(GIB, 200 * GIB), 0),
+        (Disk(GIB - 4, 200 * GIB), GIB // 4 + 4),
+        (Disk(50, 1000), 0),
+        (Disk(49, 1000), 13),
+    ],
 )
-def test_as_many_rows_go_as_it_takes(free: int, size: int, rows: int, go: int) -> None:
-    assert too_many(Disk(free, 1000), size, rows) == go
+def test_room_is_made_beyond_the_bound_and_only_below_it(disk: Disk, bytes_: int) -> None:
+    assert lacking(disk) == bytes_
+
+
+@pytest.mark.parametrize(("size", "rows", "go"), [(20, 50, 2), (20, 1, 1), (1, 50, 1), (0, 50, 0)])
+def test_as_many_rows_go_as_it_takes(size: int, rows: int, go: int) -> None:
+    assert rows_of(size, taken=500, rows=rows) == go
 
 
 def test_acknowledged_statistics_go_after_a_week(aircraft: End, hangar: End, small: None) -> None:
