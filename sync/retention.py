@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, insert, text
@@ -40,7 +41,9 @@ KEPT = timedelta(days=7)
 LOW, SMALL_DISK = 2**30, 20
 SLICE = 10_000
 LOCK_WAIT = "5s"
-_LAST_KEY = UUID(int=2**128 - 1)
+_FIRST_KEY, _LAST_KEY = UUID(int=0), UUID(int=2**128 - 1)
+_SAME = "d.stream = :stream and d.tbl = :tbl and d.pk = o.pk"
+_RECORDED = f"using sync.dirty d where {_SAME}"
 
 log = logging.getLogger(__name__)
 
@@ -161,22 +164,41 @@ def _prune(
     engine: Engine, model: type[Base], before: datetime | None, at: Callable[[str], None]
 ) -> int:
     """Remove acknowledged rows whose keys are of before that time, or all: they are not recorded any more."""
-    table, stream = model.__tablename__, spec(model).stream
-    end = _LAST_KEY if before is None else UUID(int=int(before.timestamp() * 1000) << 80)
-    query = text(
-        f"delete from {table} where id in (select t.id from {table} t "  # noqa: S608  # our own names
-        "where t.id < :end and not exists (select from sync.dirty d "
-        f"where d.stream = '{stream}' and d.tbl = '{table}' and d.pk = t.id) limit :slice)"
-    )
+    table = model.__tablename__
+    key = {"stream": spec(model).stream, "tbl": table, "slice": SLICE, "after": _FIRST_KEY}
+    key["end"] = _LAST_KEY if before is None else UUID(int=int(before.timestamp() * 1000) << 80)
     removed = 0
     while True:
         # Slices, because what a transaction writes to the log cannot be freed before it ends.
         with engine.begin() as connection:
-            count = connection.execute(query, {"end": end, "slice": SLICE}).rowcount
-        if not count:
-            return removed
-        removed += count
-        at("pruned")
+            looked_at = _lay_out(
+                connection,
+                f"select id from {table} where id > :after and id < :end "  # noqa: S608  # our own names
+                "order by id limit :slice",
+                key,
+            )
+            if not looked_at:
+                return removed
+            key["after"] = connection.scalar(text("select pk from slice order by pk desc limit 1"))
+            connection.execute(text(f"delete from slice o {_RECORDED}"), key)  # noqa: S608
+            gone = connection.execute(
+                text(f"delete from {table} t using slice o where t.id = o.pk")  # noqa: S608
+            ).rowcount
+        if gone:
+            removed += gone
+            at("pruned")
+
+
+def _lay_out(connection: Connection, query: str, key: Mapping[str, Any]) -> int:
+    """Put the keys that the query gives into the table `slice`; returns how many they are.
+
+    What is looked for is compared with these few, because a plan that sorts or hashes all that is recorded
+    writes to the disk that has no room.
+    """
+    connection.execute(text("create temp table slice (pk uuid) on commit drop"))
+    count = connection.execute(text(f"insert into slice {query}"), key).rowcount
+    connection.execute(text("analyze slice"))
+    return count
 
 
 def _drop(
@@ -199,15 +221,13 @@ def _drop(
         ).one()
     wanted = rows_of(size, taken, rows)
     dropped = 0
+    after: int | None = 0
     # No batch may claim what is being removed.
     with alone(engine, spec(model).stream):
-        while dropped < wanted:
+        while after is not None and dropped < wanted:
+            most = min(SLICE, wanted - dropped)
             with engine.begin() as connection:
-                count = _drop_slice(
-                    connection, node, model, min(SLICE, wanted - dropped), clock(), at
-                )
-            if not count:
-                break
+                count, after = _drop_slice(connection, node, model, after, most, clock(), at)
             at("dropped")
             dropped += count
     return dropped
@@ -217,30 +237,27 @@ def _drop_slice(
     connection: Connection,
     node: str,
     model: type[Base],
-    rows: int,
+    after: int,
+    most: int,
     now: datetime,
     at: Callable[[str], None],
-) -> int:
-    """Remove the oldest rows that no batch has claimed and note the gap; returns how many keys went."""
-    key = {"stream": spec(model).stream, "tbl": model.__tablename__, "rows": rows}
-    connection.execute(text("create temp table dropped (pk uuid primary key) on commit drop"))
-    found = connection.execute(
-        text(
-            "insert into dropped select pk from sync.dirty where stream = :stream and tbl = :tbl "
-            "group by pk having every(batch is null) order by min(id) limit :rows"
-        ),
-        key,
+) -> tuple[int, int | None]:
+    """Remove the oldest rows that no batch has claimed and note the gap.
+
+    Returns how many went, and after which number of `sync.dirty` the next slice begins; None at the end.
+    """
+    key = {"stream": spec(model).stream, "tbl": model.__tablename__, "after": after, "most": most}
+    unclaimed = (
+        "from sync.dirty where stream = :stream and tbl = :tbl and batch is null and id > :after "
+        "order by id limit :most"
     )
-    connection.execute(
-        text(
-            "delete from sync.dirty d using dropped o "
-            "where d.stream = :stream and d.tbl = :tbl and d.pk = o.pk"
-        ),
-        key,
-    )
+    last = connection.scalar(text(f"select max(id) from (select id {unclaimed}) oldest"), key)  # noqa: S608
+    _lay_out(connection, f"select distinct pk from (select pk {unclaimed}) oldest", key)  # noqa: S608
+    connection.execute(text(f"delete from slice o {_RECORDED} and d.batch is not null"), key)  # noqa: S608
+    connection.execute(text(f"delete from sync.dirty d using slice o where {_SAME}"), key)  # noqa: S608
     count, first_at, last_at = connection.execute(
         text(
-            f"with gone as (delete from {model.__tablename__} t using dropped o "  # noqa: S608
+            f"with gone as (delete from {model.__tablename__} t using slice o "  # noqa: S608
             "where t.id = o.pk returning t.at) select count(*), min(at), max(at) from gone"
         )
     ).one()
@@ -249,7 +266,7 @@ def _drop_slice(
         gap = {"id": uuid7(), "first_at": first_at, "last_at": last_at, "events": count}
         connection.execute(insert(UsageGap).values(**gap, at=now, aircraft=node))
         at("noted")
-    return found.rowcount
+    return count, last
 
 
 def _compact(engine: Engine, model: type[Base], at: Callable[[str], None]) -> None:
