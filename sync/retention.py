@@ -37,8 +37,9 @@ __all__ = ["STEPS", "Disk", "Kept", "keep", "lacking", "make_room", "rows_of", "
 STEPS = ("pruned", "removed", "noted", "dropped", "compacted")
 
 KEPT = timedelta(days=7)
-# PostgreSQL's write-ahead log may take as much (roles/database.py); of a small disk it is a twentieth.
-LOW, SMALL_DISK = 2**30, 20
+# Twice what PostgreSQL's write-ahead log is told to take (roles/database.py), because it may take more; a
+# server that has no room for it stops. Of a small disk it is a tenth.
+LOW, SMALL_DISK = 2 * 2**30, 10
 SLICE = 10_000
 LOCK_WAIT = "5s"
 _FIRST_KEY, _LAST_KEY = UUID(int=0), UUID(int=2**128 - 1)
@@ -90,8 +91,8 @@ def statistics() -> list[type[Base]]:
 def lacking(disk: Disk) -> int:
     """Return how many bytes have to become free; 0 unless there is too little room.
 
-    >>> lacking(Disk(free=10 * 2**30, total=200 * 2**30)), lacking(Disk(free=2**29, total=200 * 2**30))
-    (0, 805306368)
+    >>> lacking(Disk(free=10 * 2**30, total=200 * 2**30)), lacking(Disk(free=2**30, total=200 * 2**30))
+    (0, 1610612736)
     """
     low = min(LOW, disk.total // SMALL_DISK)
     return 0 if disk.free >= low else low + low // 4 - disk.free

@@ -66,10 +66,10 @@ def test_what_may_go_is_declared_and_has_a_time() -> None:
 @pytest.mark.parametrize(
     ("disk", "bytes_"),
     [
-        (Disk(GIB, 200 * GIB), 0),
-        (Disk(GIB - 4, 200 * GIB), GIB // 4 + 4),
-        (Disk(50, 1000), 0),
-        (Disk(49, 1000), 13),
+        (Disk(2 * GIB, 200 * GIB), 0),
+        (Disk(2 * GIB - 4, 200 * GIB), GIB // 2 + 4),
+        (Disk(100, 1000), 0),
+        (Disk(99, 1000), 26),
     ],
 )
 def test_room_is_made_beyond_the_bound_and_only_below_it(disk: Disk, bytes_: int) -> None:
