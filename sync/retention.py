@@ -40,7 +40,8 @@ KEPT = timedelta(days=7)
 # Twice what PostgreSQL's write-ahead log is told to take (roles/database.py), because it may take more; a
 # server that has no room for it stops. Of a small disk it is a tenth.
 LOW, SMALL_DISK = 2 * 2**30, 10
-SLICE = 10_000
+# Each is compared with all that is recorded, in memory.
+SLICE = 50_000
 LOCK_WAIT = "5s"
 _FIRST_KEY, _LAST_KEY = UUID(int=0), UUID(int=2**128 - 1)
 _SAME = "d.stream = :stream and d.tbl = :tbl and d.pk = o.pk"
