@@ -9,6 +9,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from ci.bench import table
+from fleet.errors import UsageError, did_you_mean
 from fleet.packages import tell
 
 MISSED = 4
@@ -32,4 +33,20 @@ def deploy(_: Context, json: bool = False) -> None:
         raise Exit("bench.deploy: a goal is not met", code=MISSED)
 
 
-namespace = Collection("bench", converge, deploy)
+@task(help={"only": "one noun, such as loss; else all", "json": "the rows as JSON"})
+def sync(_: Context, only: str = "", json: bool = False) -> None:
+    """Synchronisation: what is lost, what it weighs and how long it takes, beside the least that can be."""
+    from ci.bench.sync import nouns
+
+    found = nouns.found()
+    if only and only not in found:
+        raise UsageError(
+            f"--only {only}: there is no such noun{did_you_mean(only, found)}",
+            f"the nouns are: {', '.join(found)}",
+        )
+    rows = nouns.run({only: found[only]} if only else found, tell)
+    if not table.show(rows, json):
+        raise Exit("bench.sync: a goal is not met", code=MISSED)
+
+
+namespace = Collection("bench", converge, deploy, sync)

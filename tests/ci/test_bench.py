@@ -13,6 +13,7 @@ from ci.bench.converge import COPIES
 from ci.bench.delay import Delay
 from ci.bench.deploy import rows
 from ci.bench.reference import role, wanted
+from ci.bench.sync import nouns
 from ci.bench.table import Row, show
 from ci.story.under_load import Load
 
@@ -76,3 +77,16 @@ def test_a_deploy_that_somebody_notices_meets_no_goal(
     seen = {"requests": 10_000, "failures": 0, "mixtures": 0, "slowest_ms": 900.0}
     load = Load(seen | {key: value for key, value in worse.items() if key in seen}, [one], [one])
     assert [row.name for row in rows(load) if row.met is False] == missed
+
+
+def test_a_noun_that_fails_is_a_goal_not_met_and_the_others_are_told() -> None:
+    def fails(_: bool) -> list[Row]:
+        raise ValueError("no room")
+
+    said: list[str] = []
+    told = nouns.run({"wire": fails, "loss": lambda full: [Row("lost", 0, "rows", 0)]}, said.append)
+    assert [(row.name, row.met) for row in told] == [
+        ("wire: could not be measured", False),
+        ("loss: lost", True),
+    ]
+    assert any("no room" in line for line in said)
