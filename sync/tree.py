@@ -92,5 +92,7 @@ def tidy(content: Path, wanted: set[str]) -> None:
         if blob.name not in wanted and blob.stat().st_nlink == 1:
             blob.unlink()
     for staged in (content / "staging").glob("*"):
-        if staged.name not in wanted:
+        # Taken, and a power cut brought its former name back.
+        taken = blob_path(content, staged.name).exists()
+        if taken or staged.name not in wanted:
             staged.unlink()

@@ -147,15 +147,20 @@ def lay_out(image: Image, root: Path) -> None:
     """Makes a folder what an image says."""
     for each in root.iterdir():
         shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
-    _fill(image, ROOT, root)
+    _fill(image, ROOT, root, {})
 
 
-def _fill(image: Image, node: int, folder: Path) -> None:
+def _fill(image: Image, node: int, folder: Path, laid: dict[int, Path]) -> None:
     for name, each in image[node].entries:
         state, path = image[each], folder / name
+        if each in laid:
+            path.hardlink_to(laid[each])
+            continue
+        if state.kind == "f":
+            laid[each] = path
         if state.kind == "d":
             path.mkdir()
-            _fill(image, each, path)
+            _fill(image, each, path, laid)
         elif state.kind == "l":
             path.symlink_to(state.data.decode())
         else:

@@ -192,13 +192,13 @@ def _heard(event: str, _: object) -> None:
 
 
 def _place() -> str:
-    """Where in the code a sync is asked for: module and function, up to who asked the module `disk`."""
+    """Where in the code a sync is asked for: module and function, up to who asked `disk` or `files`."""
     frame = sys._getframe(2)
     names: list[str] = []
     while True:
         name = f"{frame.f_globals['__name__'].rpartition('.')[2]}.{frame.f_code.co_name}"
         if name not in names:
             names.append(name)
-        if not name.startswith("disk.") or frame.f_back is None:
+        if not name.startswith(("disk.", "files.")) or frame.f_back is None:
             return " of ".join(names)
         frame = frame.f_back
