@@ -118,6 +118,11 @@ class UnderTest(ABC):
             self._direct = None
         self.lab.power(HOST, on=on)
 
+    def close(self) -> None:
+        """Ends what this stand has beside the lab."""
+        if self._direct is not None:
+            self._direct.close()
+
     @abstractmethod
     def settle(self) -> None:
         """Makes the host what the table's rows begin with, and sees that it is."""
@@ -133,6 +138,7 @@ class Acted(Protocol):
     def __init__(self, lab: Lab) -> None: ...
     def settle(self) -> None: ...
     def mend(self) -> None: ...
+    def close(self) -> None: ...
 
 
 S = TypeVar("S", bound=Acted)
@@ -184,7 +190,10 @@ def stand(name: str, kind: type[S]) -> Iterator[S]:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # that links break is meant here
         lab.up(1)
         made = kind(lab)
-        made.settle()
-        yield made
+        try:
+            made.settle()
+            yield made
+        finally:
+            made.close()
     finally:
         lab.down()

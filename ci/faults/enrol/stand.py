@@ -113,5 +113,8 @@ class EnrolStand:
         """Enrols the hangar; every row begins with a bare box."""
         self.enrol("hangar")
 
+    def close(self) -> None:
+        """Nothing is left beside the lab."""
+
     def mend(self) -> None:
         """Every row begins with a box of its own."""
