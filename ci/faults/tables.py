@@ -13,7 +13,7 @@ from ci.faults.enrol import cuts as first_contact
 from ci.faults.enrol.stand import EnrolStand
 from ci.faults.release import back, bad, company, damage, matrix, wire
 from ci.faults.release.stand import Stand as ReleaseStand
-from ci.faults.sync import chaos
+from ci.faults.sync import chaos, hosts
 from ci.faults.sync import matrix as every_step
 from ci.faults.sync.stand import Stand as SyncStand
 from ci.faults.under_test import Acted
@@ -42,5 +42,5 @@ TABLES = {
     "converge": Table(ConvergeStand, _of(links, cuts, operators, disks, wishes, doors, clocks), 20),
     "release": Table(ReleaseStand, _of(matrix, back, wire, bad, company, damage), 1),
     "enrol": Table(EnrolStand, _of(first_contact), 5),
-    "sync": Table(SyncStand, _of(every_step, chaos), 1),
+    "sync": Table(SyncStand, _of(every_step, chaos, hosts), 1),
 }

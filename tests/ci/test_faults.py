@@ -1,4 +1,4 @@
-"""The crash tables on a real host, of releases a sample; and what runs them, without any."""
+"""The crash tables on real hosts, of releases and of synchronisation a sample; and what runs them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pytest
 from ci.faults.case import Case, run, show
 from ci.faults.enrol.stand import EnrolStand
 from ci.faults.release import back, matrix
+from ci.faults.sync import hosts
+from ci.faults.sync import matrix as every_step
+from ci.faults.sync.stand import Stand as SyncStand
 from ci.faults.tables import TABLES
 from ci.faults.under_test import UnderTest, stand
 from ci.faults.way import Way
@@ -34,6 +37,8 @@ RELEASE = [
         if case.name not in LONG and not any(case in cells for cells in CELLS.values())
     ),
 ]
+# Of synchronisation each fault once; the seeds of chaos are in the quick tests.
+SYNC = [Random(fault).choice(cells) for fault, cells in {**every_step.CELLS, **hosts.CELLS}.items()]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,17 @@ def test_a_release_ends_well(host: UnderTest, case: Case[UnderTest]) -> None:
 @pytest.mark.parametrize("case", TABLES["enrol"].cases, ids=lambda case: case.name)
 def test_first_contact_ends_well(host: EnrolStand, case: Case[EnrolStand]) -> None:
     case.act(host, Random(1))
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("host", ["sync"], indirect=True)
+@pytest.mark.parametrize("case", SYNC, ids=lambda case: case.name)
+def test_a_synchronisation_ends_well(host: SyncStand, case: Case[SyncStand]) -> None:
+    try:
+        case.act(host, Random(1))
+    except Exception:
+        host.mend()
+        raise
 
 
 def silent(_: object) -> None:

@@ -19,6 +19,7 @@ from ci.faults.sync.order import Ended, Order
 
 TOP = Path(__file__).resolve().parents[3]
 HERE = (sys.executable, "-m", "ci.faults.sync.worker")
+END_S = 5.0
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
@@ -79,7 +80,11 @@ class Worker:
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):  # its host lost its power
             self._process.stdin.close()
-        self._process.wait()
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:  # so did it, and its connection does not know
+            self._process.kill()
+            self._process.wait()
 
     def start(self, order: Order) -> Running:
         """Begins an order; its end must be waited for before the next."""

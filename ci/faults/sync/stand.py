@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ci.bench.sync.server import serving
 from ci.faults.sync import nodes as made
+from ci.faults.sync.fleet import Fleet
 from ci.faults.sync.hand import FAKETIME, Worker
 from ci.faults.sync.nodes import Node, Nodes, Server
 from ci.lab import Lab, shell
@@ -141,6 +142,11 @@ class Stand:
     @cached_property
     def folder(self) -> Path:
         return Path(self._all.enter_context(tempfile.TemporaryDirectory()))
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """Real hosts: a hangar and an aircraft, provisioned and released when the first row needs them."""
+        return Fleet.of(self.lab)
 
     @property
     def ends(self) -> Ends:
