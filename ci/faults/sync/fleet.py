@@ -70,6 +70,7 @@ class Fleet:
     def worker(self, host: str) -> Iterator[Worker]:
         """Who works on a host; it dies with the host's power."""
         command = [*self.world.ssh_argv(host), "-o", "BatchMode=yes"]
+        command += ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]
         with Worker(command=(*command, self.python(host, "-m ci.faults.sync.worker"))) as worker:
             yield worker
 
