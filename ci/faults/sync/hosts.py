@@ -21,6 +21,7 @@ UP_ROWS = 40_000
 PAPER = 1_500_000
 MOVED = 150_000  # bytes on the link when it is cut
 LOST_S = 150.0
+TRIES = 3  # what a heartbeat before the row has started may be there first
 # Two minutes each, until the tower stands again: one after a commit, one before.
 AT_HANGAR = ("seal committed", "apply ledger")
 
@@ -29,13 +30,15 @@ def power(where: str, step: str, stand: Stand, chance: Random) -> str:
     """A row's act: the power of that host goes at this step."""
     fleet = stand.fleet
     host = AIRCRAFT if where == "aircraft" else HANGAR
-    fleet.edit(chance)
-    order = _before(fleet, where, step)
-    with fleet.worker(host) as worker:
-        held = worker.start(order).held()
-        if held != step:
-            raise NotSo(f"{step} at the {where} was never come to")
-        stand.lab.power(host, on=False)
+    for _ in range(TRIES):
+        fleet.edit(chance)
+        order = _before(fleet, where, step)
+        with fleet.worker(host) as worker:
+            if worker.start(order).held() == step:
+                stand.lab.power(host, on=False)
+                break
+    else:
+        raise NotSo(f"{step} at the {where} was never come to")
     stand.lab.power(host, on=True)
     fleet.reached()
     half = fleet.left(AIRCRAFT, "half")
