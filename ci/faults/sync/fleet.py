@@ -23,6 +23,8 @@ KINDS = {AIRCRAFT: "onboard", HANGAR: "hangar"}
 AGENT = "turnaround-agent.service"
 PLACE = "/usr/local/lib/faults"
 STATE = "/var/lib/turnaround"
+ABOARD = "left.aboard(p / 'sync', p / 'content')"
+HALF, SHOWN = "left.half(p / 'content')", "left.shown(p / 'content')"
 LOCK = "/run/turnaround/sync.lock"
 # After the hangar's boot an aircraft's end of the tower finds it within a minute.
 BOOT_S, HEAL_S = 180.0, 120.0
@@ -110,6 +112,13 @@ class Fleet:
                 within_s=BOOT_S,
             )
 
+    def mend(self) -> None:
+        """Gives back the power and the link, which a row that did not hold may have left cut."""
+        for host in self.world.lab.status()["hosts"]:
+            if host["state"] != "running":
+                self.world.lab.power(host["name"], on=True)
+        provision.at_the_gate(self.world)
+
     def heals(self) -> None:
         """Starts the agent, and waits until it has brought both ends to the same by itself."""
         self.sudo(AIRCRAFT, f"systemctl start {AGENT}")
@@ -139,16 +148,14 @@ class Fleet:
         rows = sum(int(count) for table, count, _ in there if tables[table])
         if int(applied) != rows:
             found.append(f"{applied} rows were applied, and there are {rows}")
+        shown, published = self.left(AIRCRAFT, SHOWN), self.world.sql(HANGAR, seen.PUBLISHED)
+        if shown != [one for [one] in published]:
+            found.append(f"{len(shown)} items are shown, {len(published)} are published")
         return found + self.left(AIRCRAFT)
 
-    def left(self, host: str, what: str = "aboard") -> list[str]:
-        """Returns in words what lies on a host's disk and must not."""
+    def left(self, host: str, call: str = ABOARD) -> list[str]:
+        """Returns what one of the functions of `left` says of a host's disk."""
         code = f"from ci.faults.sync import left; from pathlib import Path; p = Path('{STATE}')"
-        call = (
-            "left.half(p / 'content')"
-            if what == "half"
-            else "left.aboard(p / 'sync', p / 'content')"
-        )
         script = (
             f"cd {PLACE} && exec python3 -c {shlex.quote(f'{code}; print(*{call}, sep=chr(10))')}"
         )

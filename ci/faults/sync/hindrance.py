@@ -94,7 +94,10 @@ class Hindrance:
             time.sleep(self._order.value)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        threading.Thread(target=kill, daemon=True).start() if self._order.value else kill()
+        if self._order.value:
+            threading.Thread(target=kill, daemon=True).start()
+        else:
+            kill()
 
     def _cut(self) -> None:
         (self._run / CUT).write_text(str(int(self._order.value)))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
+from typing import Any
 
 from ci.faults.case import Case
-from ci.faults.sync.fleet import AIRCRAFT, HANGAR, Fleet
+from ci.faults.sync.fleet import AIRCRAFT, HALF, HANGAR, Fleet
 from ci.faults.sync.matrix import EXPECTED, PLACES
 from ci.faults.sync.order import Order
 from ci.faults.sync.stand import Stand
@@ -41,7 +42,7 @@ def power(where: str, step: str, stand: Stand, chance: Random) -> str:
         raise NotSo(f"{step} at the {where} was never come to")
     stand.lab.power(host, on=True)
     fleet.reached()
-    half = fleet.left(AIRCRAFT, "half")
+    half = fleet.left(AIRCRAFT, HALF)
     if half:
         raise NotSo(f"half of something is visible: {half}")
     fleet.heals()
@@ -50,13 +51,13 @@ def power(where: str, step: str, stand: Stand, chance: Random) -> str:
 
 def _before(fleet: Fleet, where: str, step: str) -> Order:
     """Does what comes before the step, and returns the order that comes to it."""
-    hold = {"fault": "hold", "step": step}
+    hold: dict[str, Any] = {"fault": "hold", "step": step}
     if where == "aircraft" and not step.startswith("ack"):
-        return Order("session", {}, **hold)  # type: ignore[arg-type]
+        return Order("session", {}, **hold)
     with fleet.worker(AIRCRAFT) as worker:
         worker.do(Order("session", {}))
     if where == "hangar":
-        return Order("ingest", {}, peer=AIRCRAFT, **hold)  # type: ignore[arg-type]
+        return Order("ingest", {}, peer=AIRCRAFT, **hold)
     with fleet.worker(HANGAR) as worker:
         worker.do(Order("ingest", {}, peer=AIRCRAFT))
     acks = {
@@ -65,7 +66,7 @@ def _before(fleet: Fleet, where: str, step: str) -> Order:
             HANGAR, f"select stream, epoch, seq, sha256 from sync.cursor where peer = '{AIRCRAFT}'"
         )
     }
-    return Order("accept", {}, acks=acks, **hold)  # type: ignore[arg-type]
+    return Order("accept", {}, acks=acks, **hold)
 
 
 def link(way: int, stand: Stand, chance: Random) -> str:

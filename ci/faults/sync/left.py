@@ -35,6 +35,14 @@ def half(content: Path) -> list[str]:
     return found
 
 
+def shown(content: Path) -> list[str]:
+    """Returns the items that passengers see, in the order of their keys."""
+    try:
+        return sorted(json.loads((content / "current" / "items.json").read_bytes()))
+    except FileNotFoundError:
+        return []
+
+
 def orphans(sync: Path, content: Path) -> list[str]:
     """Returns what was begun and abandoned."""
     begun = [path for path in sync.rglob("*") if _ORPHAN.fullmatch(path.name)]

@@ -17,8 +17,6 @@ STEPS = {
 """The steps by what is done. Those of `seal` and `apply` are told by the code; the others are the operations
 that begin them, seen from outside: a program started, a file renamed, linked or removed, a commit."""
 
-FAULTS = ("kill", "cut", "full", "clock", "hold")
-
 
 @dataclass(frozen=True)
 class Order:
@@ -30,7 +28,7 @@ class Order:
         peer: whose change-sets are applied.
         acks: what the hangar acknowledges.
         link: the words of the remote shell; none: those that the settings make.
-        fault: one of `FAULTS`, or none.
+        fault: `kill`, `cut`, `full`, `clock`, `hold`, or none.
         step: where it comes: `seal committed`, `content switching`.
         nth: at which of several such steps.
         value: of `kill` the seconds after the step; of `cut` the bytes that still pass; of `full` the

@@ -9,6 +9,11 @@ from ci.faults.sync.nodes import Node, Nodes
 from common.schema import travelling
 from sync.capture import spec
 
+PUBLISHED = (
+    "select i.id::text from item i where i.published "
+    "and exists (select from asset a where a.item_id = i.id) order by i.id"
+)
+
 
 def digests(node: Node, tables: Iterable[str], where: str = "true") -> dict[str, tuple[int, str]]:
     """Returns for each table how many rows it has and the MD5 of all of them in the order of keys."""
@@ -40,6 +45,7 @@ def wrong(nodes: Nodes) -> list[str]:
         found += down(nodes, aircraft)
         found += _books(aircraft)
         found += left_over(aircraft)
+        found += _shown(nodes, aircraft)
     hangar = nodes.hangar.settings
     return found + [f"hangar: {what}" for what in left.orphans(hangar.sync_dir, hangar.content_dir)]
 
@@ -47,6 +53,12 @@ def wrong(nodes: Nodes) -> list[str]:
 def down(nodes: Nodes, aircraft: Node) -> list[str]:
     """Returns in words what an aircraft has otherwise than the hangar says."""
     return _differ(nodes, aircraft, down_tables(), "true", "came down wrong")
+
+
+def _shown(nodes: Nodes, aircraft: Node) -> list[str]:
+    there = [one for (one,) in nodes.hangar.ask(PUBLISHED)]
+    here = left.shown(aircraft.settings.content_dir)
+    return [] if here == there else [f"{aircraft.name} shows {here}, published are {there}"]
 
 
 def left_over(aircraft: Node) -> list[str]:

@@ -158,19 +158,24 @@ class Stand:
 
     def fresh(self) -> Ends:
         """Two ends that nothing was done to."""
-        self.mend()
+        self._without_ends()
         return self.ends
 
     def settle(self) -> None:
         """Nothing is made before a row needs it."""
 
     def mend(self) -> None:
-        """Takes the two ends away; the next row has new ones."""
+        """Makes the next row begin well: with two new ends, and with hosts that have power and a link."""
+        self._without_ends()
+        if "fleet" in vars(self):
+            self.fleet.mend()
+
+    def _without_ends(self) -> None:
         if self._ends is not None:
             self._ends.close()
             self._ends = None
 
     def close(self) -> None:
         """Takes everything away."""
-        self.mend()
+        self._without_ends()
         self._all.close()
