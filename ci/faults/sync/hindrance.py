@@ -74,7 +74,7 @@ class Hindrance:
         if name == "subprocess.Popen" and "rsync" in str(args[1][0]):
             words = [str(word) for word in args[1]]
             blobs = words[-2].endswith("content/blobs/")
-            up = words[-1].startswith("hangar:")
+            up = words[-1].endswith(":./")
             self._at("session " + ("pushing" if up else "fetching" if blobs else "pulling"))
         for event_name, place, pattern, step in _NAMED:
             if name == event_name and pattern.search(str(args[place])):
