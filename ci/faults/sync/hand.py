@@ -40,14 +40,18 @@ class Running:
         time.sleep(seconds)
         self.kill()
 
-    def held(self) -> str:
-        """Waits until it is held at its step, and returns that; "" when it ended without coming to it."""
-        return str(self._worker.read().get("held", ""))
+    def held(self) -> Ended | None:
+        """Waits until it is held at its step; how it ended when it never came to it."""
+        told = self._worker.read()
+        return None if "held" in told else _ended(told)
 
     def wait(self) -> Ended:
         """Waits for its end."""
-        told = self._worker.read()
-        return Ended(**(told | {"problems": tuple(told["problems"])}))
+        return _ended(self._worker.read())
+
+
+def _ended(told: dict[str, Any]) -> Ended:
+    return Ended(**(told | {"problems": tuple(told["problems"])}))
 
 
 class Worker:

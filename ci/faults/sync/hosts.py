@@ -13,7 +13,7 @@ from typing import Any
 from ci.faults.case import Case
 from ci.faults.sync.fleet import AIRCRAFT, HALF, HANGAR, Fleet
 from ci.faults.sync.matrix import EXPECTED, PLACES
-from ci.faults.sync.order import Order
+from ci.faults.sync.order import Ended, Order
 from ci.faults.sync.stand import Stand
 from ci.story.teller import NotSo, eventually
 
@@ -31,15 +31,17 @@ def power(where: str, step: str, stand: Stand, chance: Random) -> str:
     """A row's act: the power of that host goes at this step."""
     fleet = stand.fleet
     host = AIRCRAFT if where == "aircraft" else HANGAR
+    ended: Ended | None = None
     for _ in range(TRIES):
         fleet.edit(chance)
         order = _before(fleet, where, step)
         with fleet.worker(host) as worker:
-            if worker.start(order).held() == step:
+            ended = worker.start(order).held()
+            if ended is None:
                 stand.lab.power(host, on=False)
                 break
     else:
-        raise NotSo(f"{step} at the {where} was never come to")
+        raise NotSo(f"{step} at the {where} was never come to: {ended}")
     stand.lab.power(host, on=True)
     fleet.reached()
     half = fleet.left(AIRCRAFT, HALF)
