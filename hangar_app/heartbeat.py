@@ -66,6 +66,7 @@ class Up(Part):
     epoch: Word | None = None
     sealed: Count = 0
     unsealed_rows: Count = 0
+    former: dict[Word, Count] = Field(default_factory=dict)
 
 
 class Down(Part):
@@ -111,6 +112,7 @@ class Heartbeat(Part):
     held: dict[Name, Standing] = Field(default_factory=dict)
     needs: dict[Name, Word] = Field(default_factory=dict)
     recorded: dict[Name, Word] = Field(default_factory=dict)
+    wants: dict[Name, Word] = Field(default_factory=dict)
     disk: Disk | None = None
     syncing: bool = False
     certificates: dict[Word, Days] = Field(default_factory=dict)
@@ -222,6 +224,7 @@ def receive(
     reply = {"now": now.isoformat(), "interval_s": INTERVAL_S, "due": due.names, "acks": dict(acks)}
     if stored.lacks and (needs := streams.needs(body.node, body.recorded)):
         reply["needs"] = dict(needs)
+    reply |= {name: told for name, told in (("wants", due.wants), ("former", due.former)) if told}
     return reply, jobs
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from uuid import UUID
@@ -23,8 +22,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from common.health import schema_version
 from common.schema import travelling
 from common.settings import Settings
-from sync import backfill, changeset, files, held, load, retry, skew
+from sync import backfill, chain, changeset, files, held, load, retry, skew
 from sync.capture import RECEIVES, spec
+from sync.divergence import Diverged
 from sync.load import Fold
 from sync.outcome import Outcome
 from sync.quarantine import Keeper, said
@@ -33,13 +33,6 @@ from sync.skew import Parked, Refused
 __all__ = ["STEPS", "Fold", "Outcome", "apply_all", "apply_stream", "received_streams"]
 
 STEPS = ("checked", "locked", "loaded", "ledger", "committed")
-
-
-@dataclass(frozen=True)
-class _Cursor:
-    epoch: UUID | None
-    seq: int
-    sha256: str
 
 
 def _nothing(step: str) -> None:
@@ -101,95 +94,71 @@ def apply_stream(
     Outcome(batches=1, rows=180, problems=[])
     """
     outcome = Outcome()
-    cursor = _cursor(engine, peer, stream)
+    state: held.State | None = None
+    why = ""
     try:
-        folder = _folder(
-            files.inbox(settings, peer) / stream, cursor, _begun(engine, settings, peer, stream)
-        )
+        for folder, one in chain.chains(engine, settings, peer, stream):
+            try:
+                _go_on(engine, settings, folder, one, peer, stream, folds or {}, at, outcome)
+            except Diverged as diverged:
+                # What does not fit into a history that was left came in the one after it, too.
+                state, why = ("diverged", str(diverged)) if one.present else (state, why)
+            else:
+                state, why = (None, "") if one.present else (state, why)
+    except Parked as parked:
+        outcome.waiting.append(f"{peer}/{stream}/{parked}")
+        state, why = "waiting_schema", str(parked)
     except Refused as refusal:
-        outcome.problems.append(f"{peer}/{stream}: {refusal}")
-        held.note(engine, peer, stream, "stopped", str(refusal))
-        return outcome
-    if folder is None:
-        return outcome
-    if cursor.epoch is not None and folder.name != files.epoch8(cursor.epoch):
-        cursor = _Cursor(None, 0, "")
-    for seq, path in files.change_sets(folder):
-        if seq <= cursor.seq:
+        state, why = "stopped", str(refusal)
+    except Diverged as diverged:
+        state, why = "diverged", str(diverged)
+    if state in ("stopped", "diverged"):
+        outcome.problems.append(f"{peer}/{stream}: {why}")
+    held.note(engine, peer, stream, state, why)
+    return outcome
+
+
+def _go_on(
+    engine: Engine,
+    settings: Settings,
+    folder: Path,
+    so_far: chain.Chain,
+    peer: str,
+    stream: str,
+    folds: Mapping[str, Fold],
+    at: Callable[[str], None],
+    outcome: Outcome,
+) -> None:
+    """Apply what waits of one history, in order, and add what came of it to `outcome`."""
+    chain.unchanged(engine, peer, stream, so_far, folder)
+    last = so_far.seq
+    # At the hangar there is none to look for: rows of aircraft are only added.
+    whole = list(files.snapshots(folder))[-1:] if settings.role == "aircraft" else []
+    deltas = list(files.change_sets(folder))
+    for number, (seq, path) in enumerate([*whole, *deltas]):
+        is_whole = number < len(whole)
+        if not is_whole and seq <= last:
             continue
-        if seq > cursor.seq + 1:
+        if not is_whole and seq > last + 1:
             outcome.problems.append(
-                f"{peer}/{stream}: waits for change-set {cursor.seq + 1}; {seq} is here already. "
+                f"{peer}/{stream}: waits for change-set {last + 1}; {seq} is here already. "
                 "The next synchronisation brings what is missing"
             )
-            break
+            return
         try:
-            done = _apply_file(engine, settings, path, peer, stream, seq, folds or {}, at)
+            done = _apply_file(engine, settings, path, peer, stream, seq, is_whole, folds, at)
         except changeset.BadChangeSet as error:
             # Removed, or the other end would believe that it has arrived whole.
             path.unlink(missing_ok=True)
             outcome.problems.append(
                 f"{peer}/{stream}: {error}. It was removed; the next synchronisation sends it again"
             )
-            break
-        except Parked as parked:
-            outcome.waiting.append(f"{peer}/{stream}/{path.name}: {parked}")
-            held.note(engine, peer, stream, "waiting_schema", str(parked))
-            return outcome
-        except Refused as refusal:
-            outcome.problems.append(f"{peer}/{stream}/{path.name}: {refusal}")
-            held.note(engine, peer, stream, "stopped", str(refusal))
-            return outcome
+            return
+        except (Parked, Refused) as error:
+            raise type(error)(f"{path.name}: {error}") from error
         if done is not None:
             outcome += done
-        cursor = _cursor(engine, peer, stream)
-    held.note(engine, peer, stream, None)
-    return outcome
-
-
-def _cursor(engine: Engine, peer: str, stream: str) -> _Cursor:
-    with engine.connect() as connection:
-        row = connection.execute(
-            text("select epoch, seq, sha256 from sync.cursor where peer = :peer and stream = :s"),
-            {"peer": peer, "s": stream},
-        ).one_or_none()
-    return _Cursor(None, 0, "") if row is None else _Cursor(row.epoch, row.seq, row.sha256)
-
-
-def _begun(engine: Engine, settings: Settings, peer: str, stream: str) -> set[str] | None:
-    """Return the epochs that were followed so far, where a new one may begin; None where it may not.
-
-    The hangar is its fleet's only source, so an aircraft follows it into whatever history it is in.
-    """
-    if settings.role == "hangar":
-        return None
-    with engine.connect() as connection:
-        epochs = connection.scalars(
-            text("select distinct epoch from sync.applied where peer = :peer and stream = :stream"),
-            {"peer": peer, "stream": stream},
-        )
-        return {files.epoch8(epoch) for epoch in epochs}
-
-
-def _folder(base: Path, cursor: _Cursor, begun: set[str] | None) -> Path | None:
-    """Return the folder of the epoch to follow, None when nothing came yet."""
-    found = [path.name for path in files.epoch_folders(base) if any(files.change_sets(path))]
-    if cursor.epoch is not None:
-        expected = files.epoch8(cursor.epoch)
-        others = [name for name in found if name != expected and name not in (begun or ())]
-        if len(others) == 1 and begun is not None:
-            return base / others[0]
-        if others:
-            raise Refused(
-                f"expected epoch {expected}, found {', '.join(others)}: the other end began a new "
-                "history (its database was restored or made anew). It needs a snapshot"
-            )
-        return base / expected if expected in found else None
-    if len(found) > 1:
-        raise Refused(
-            f"expected one epoch, found {', '.join(found)}: remove the folders of the older ones"
-        )
-    return base / found[0] if found else None
+        last = max(last, seq)
 
 
 def _apply_file(
@@ -199,6 +168,7 @@ def _apply_file(
     peer: str,
     stream: str,
     seq: int,
+    whole: bool,
     folds: Mapping[str, Fold],
     at: Callable[[str], None],
 ) -> Outcome | None:
@@ -210,6 +180,7 @@ def _apply_file(
         _expect(path.name, "node", peer, header.node)
         _expect(path.name, "stream", stream, header.stream)
         _expect(path.name, "sequence", seq, header.seq)
+        _expect(path.name, "whole", whole, header.whole)
         epoch = _epoch(path, header)
         try:
             with engine.connect() as connection:
@@ -217,15 +188,16 @@ def _apply_file(
                 shares = skew.judge(connection, header, settings.role, stream, version)
             at("checked")
             with engine.begin() as connection:
-                anew = _lock(connection, settings.role, peer, stream, header, epoch)
-                if anew is None:
+                place = chain.lock(connection, settings.role, peer, stream, header, epoch)
+                if place is None:
                     return None
                 at("locked")
-                kept = _load(connection, settings, peer, header, file, path, shares, folds, anew)
+                kept = _load(
+                    connection, settings, peer, header, file, path, shares, folds, place.whole
+                )
                 at("loaded")
-                rows = sum(table.upserts + table.deletes for table in header.tables)
                 milliseconds = int((time.monotonic() - began) * 1000)
-                _record(connection, peer, stream, epoch, seq, sha256, rows, milliseconds)
+                rows = chain.record(connection, peer, header, epoch, sha256, milliseconds, place)
                 at("ledger")
         except DBAPIError as error:
             if error.connection_invalidated:
@@ -287,81 +259,3 @@ def _epoch(path: Path, header: changeset.Header) -> UUID:
         raise changeset.BadChangeSet(path.name, "epoch", "a UUID", header.epoch) from None
     _expect(path.name, "epoch", path.parent.name, files.epoch8(epoch))
     return epoch
-
-
-def _lock(
-    connection: Connection,
-    role: str,
-    peer: str,
-    stream: str,
-    header: changeset.Header,
-    epoch: UUID,
-) -> bool | None:
-    """Lock the cursor for the next change-set; None when this one was applied.
-
-    True for the first of a new history, which holds all rows that there are in it.
-    """
-    key = {"peer": peer, "stream": stream}
-    connection.execute(
-        text(
-            "insert into sync.cursor (peer, stream) values (:peer, :stream) on conflict do nothing"
-        ),
-        key,
-    )
-    cursor = connection.execute(
-        text(
-            "select epoch, seq, sha256 from sync.cursor "
-            "where peer = :peer and stream = :stream for update"
-        ),
-        key,
-    ).one()
-    anew = cursor.epoch is not None and cursor.epoch != epoch
-    if anew and (role == "hangar" or header.seq != 1):
-        raise Refused(f"expected epoch {cursor.epoch}, found {epoch}: it needs a snapshot")
-    seq, prev = (0, "") if anew else (cursor.seq, cursor.sha256)
-    if header.seq <= seq:
-        return None
-    if header.first_seq > seq + 1:
-        raise Refused(f"waits for change-set {seq + 1}")
-    prev = prev or changeset.GENESIS
-    if header.prev_sha256 != prev:
-        raise Refused(
-            f"expected a successor of {prev}, found one of {header.prev_sha256}: the two ends "
-            "disagree about what came before. It needs a new epoch and a snapshot"
-        )
-    return anew
-
-
-def _record(
-    connection: Connection,
-    peer: str,
-    stream: str,
-    epoch: UUID,
-    seq: int,
-    sha256: str,
-    rows: int,
-    milliseconds: int,
-) -> None:
-    values = {
-        "peer": peer,
-        "stream": stream,
-        "epoch": epoch,
-        "seq": seq,
-        "sha256": sha256,
-        "rows": rows,
-        "ms": milliseconds,
-    }
-    connection.execute(
-        text(
-            "insert into sync.applied (peer, stream, epoch, seq, sha256, rows, ms) "
-            "values (:peer, :stream, :epoch, :seq, :sha256, :rows, :ms)"
-        ),
-        values,
-    )
-    connection.execute(
-        text(
-            "update sync.cursor set epoch = :epoch, seq = :seq, sha256 = :sha256, "
-            "updated_at = now() where peer = :peer and stream = :stream"
-        ),
-        values,
-    )

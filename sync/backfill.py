@@ -108,7 +108,7 @@ def answer(engine: Engine, settings: Settings, asked: Mapping[str, datetime]) ->
                 key,
             )
             if new.rowcount:
-                record_all(connection, model)
+                record_all(connection, model, settings.node)
                 recorded.append(table)
     return recorded
 

@@ -199,12 +199,16 @@ def _apply(
     return bool(statements)
 
 
-def record_all(connection: Connection, model: type[Base]) -> None:
-    """Record every row of a model that this host sends as changed; the caller commits."""
+def record_all(connection: Connection, model: type[Base], node: str | None = None) -> None:
+    """Record every row of a model that this host sends as changed; the caller commits.
+
+    Arguments: with `node` only the rows of that aircraft: a copied database has another one's, too.
+    """
+    own = " where aircraft = :node" if node and "aircraft" in model.__table__.columns else ""
     connection.execute(
         text(
             f"insert into sync.dirty (stream, tbl, pk) "  # noqa: S608  # our own table names
-            f"select :stream, :tbl, id from {model.__tablename__} order by id"
+            f"select :stream, :tbl, id from {model.__tablename__}{own} order by id"
         ),
-        {"stream": spec(model).stream, "tbl": model.__tablename__},
+        {"stream": spec(model).stream, "tbl": model.__tablename__, "node": node},
     )

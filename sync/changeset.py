@@ -49,6 +49,8 @@ __all__ = [
     "file_name",
     "read",
     "sequence",
+    "snapshot_name",
+    "snapshot_sequence",
     "write",
 ]
 
@@ -56,6 +58,7 @@ FORMAT = 2
 GENESIS = "0" * 64
 LEVEL = 3
 _NAME = re.compile(r"(\d{12})\.cs")
+_SNAPSHOT = re.compile(r"0{12}-(\d{12})\.cs")
 _LIMITS = Limits()
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
@@ -76,7 +79,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Header:
-    """What a change-set says of itself; `first_seq` is `seq` unless several were merged."""
+    """What a change-set says of itself; `first_seq` is `seq` unless several were merged.
+
+    With `whole` it is a snapshot: every row that there is, which stands for all change-sets up to `seq`
+    (0: none was sealed yet) from `first_seq` 0 on. `last_sha256` is the hash of the one with that number,
+    which the next one names.
+    """
 
     stream: str
     epoch: str
@@ -87,6 +95,8 @@ class Header:
     node: str
     created: str
     tables: tuple[Table, ...]
+    whole: bool = False
+    last_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,21 @@ def file_name(seq: int) -> str:
 def sequence(name: str) -> int | None:
     """Return the number in a change-set's file name, or None when it is no such name."""
     match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def snapshot_name(seq: int) -> str:
+    """Return the name of the snapshot that stands for change-sets up to `seq`; it sorts before them all.
+
+    >>> snapshot_name(7)
+    '000000000000-000000000007.cs'
+    """
+    return f"{0:012d}-{seq:012d}.cs"
+
+
+def snapshot_sequence(name: str) -> int | None:
+    """Return the number in a snapshot's file name, or None when it is no such name."""
+    match = _SNAPSHOT.fullmatch(name)
     return int(match[1]) if match else None
 
 
@@ -257,6 +282,8 @@ def _header(source: Source) -> Header:
             node=_text(found["node"]),
             created=_text(found["created"]),
             tables=tuple(_table(one) for one in found["tables"]),
+            whole=_flag(found.get("whole", False)),
+            last_sha256=_text(found.get("last_sha256", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise source.bad("header", f"the fields of format {source.format}", repr(error)) from None
@@ -269,17 +296,25 @@ def _header(source: Source) -> Header:
             raise source.bad("columns", f"at most {source.limits.columns}", len(table.columns))
         if len(set(table.columns)) != len(table.columns) or not table.columns:
             raise source.bad(f"columns of {table.table}", "different names", table.columns)
-    if not 0 < header.first_seq <= header.seq:
+    if not (header.first_seq == 0 if header.whole else 0 < header.first_seq <= header.seq):
         found_range = (header.first_seq, header.seq)
-        raise source.bad("sequence", "0 < first_seq <= seq", found_range)
+        raise source.bad("sequence", "0 < first_seq <= seq, or whole from 0", found_range)
     if not _HEX64.fullmatch(header.prev_sha256):
         raise source.bad("prev_sha256", "64 hexadecimal digits", header.prev_sha256[:80])
+    if header.whole and not _HEX64.fullmatch(header.last_sha256):
+        raise source.bad("last_sha256", "64 hexadecimal digits", header.last_sha256[:80])
     return header
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
         raise ValueError(f"{str(value)[:40]!r} is no short text")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{str(value)[:40]!r} is neither true nor false")
     return value
 
 

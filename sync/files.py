@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 from common.settings import Settings
-from sync.changeset import file_name, sequence
+from sync.changeset import file_name, sequence, snapshot_name, snapshot_sequence
 
 __all__ = [
     "HANGAR",
     "change_sets",
     "epoch8",
     "epoch_folders",
+    "former",
     "fsync",
     "inbox",
     "make_folder",
@@ -23,6 +24,8 @@ __all__ = [
     "outbox",
     "sealed_path",
     "sha256_of",
+    "snapshot_path",
+    "snapshots",
     "tmp",
     "write_durably",
 ]
@@ -41,6 +44,11 @@ def inbox(settings: Settings, peer: str) -> Path:
     """Return where the peer's change-sets arrive; aboard, that is a part of what is pulled."""
     base = settings.sync_dir / "inbox" / peer
     return base if settings.role == "hangar" else base / "down"
+
+
+def former(settings: Settings) -> Path:
+    """Return where change-sets wait that were sealed before the database was restored; aboard."""
+    return settings.sync_dir / "former"
 
 
 def tmp(settings: Settings) -> Path:
@@ -62,18 +70,32 @@ def sealed_path(settings: Settings, stream: str, epoch: UUID, seq: int) -> Path:
     return outbox(settings) / stream / epoch8(epoch) / file_name(seq)
 
 
+def snapshot_path(settings: Settings, stream: str, epoch: UUID, seq: int) -> Path:
+    """Return where a snapshot that was sealed here lies."""
+    return sealed_path(settings, stream, epoch, 1).with_name(snapshot_name(seq))
+
+
 def change_sets(folder: Path) -> Iterator[tuple[int, Path]]:
     """Give the change-sets in a folder by number; other names are rsync's own, or nobody's.
 
     The other end chose what lies in an inbox: only plain files count, no link and no pipe.
     """
+    return _numbered(folder, sequence)
+
+
+def snapshots(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Give the snapshots in a folder by number, in the same way."""
+    return _numbered(folder, snapshot_sequence)
+
+
+def _numbered(folder: Path, number: Callable[[str], int | None]) -> Iterator[tuple[int, Path]]:
     try:
         with os.scandir(folder) as found:
             names = sorted(entry.name for entry in found if entry.is_file(follow_symlinks=False))
     except FileNotFoundError:
         return
     for name in names:
-        seq = sequence(name)
+        seq = number(name)
         if seq is not None:
             yield seq, folder / name
 

@@ -20,8 +20,9 @@ from common.clock import utc_now
 from common.database import session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
-from sync import files, publish, seal, users
+from sync import files, publish, seal, snapshot, users
 from sync.apply import Fold, Outcome, apply_all
+from sync.shelf import Shelf
 
 __all__ = ["FOLDS", "forget", "ingest", "refresh"]
 
@@ -61,12 +62,15 @@ def ingest(
 
 
 def refresh(engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
-    """Seal what changed at the hangar and bring every aircraft's outbox up to date."""
+    """Seal what changed at the hangar, offer to every aircraft what it lacks, remove what nobody does."""
     seal.seal_all(engine, settings, clock=clock)
     with session(engine) as database:
         names = database.scalars(select(Aircraft.name).order_by(Aircraft.name)).all()
+    shelves: dict[str, Shelf] = {}
     for name in names:
-        publish.offer(engine, settings, name)
+        publish.offer(engine, settings, name, clock=clock, shelves=shelves)
+    for stream in seal.own_streams(settings.role):
+        snapshot.prune(engine, settings, stream, clock())
 
 
 def forget(

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 __all__ = ["Standing", "held", "migrated", "note"]
 
-State = Literal["waiting_schema", "stopped"]
+State = Literal["waiting_schema", "stopped", "diverged"]
 
 
 class Standing(TypedDict):

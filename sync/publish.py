@@ -1,9 +1,9 @@
 """What the hangar offers each aircraft: a folder of hard links that its key may read.
 
-`sync/outbox/<AIRCRAFT>/` holds `down/<stream>/<epoch8>/*.cs`, links to the change-sets that were
-sealed once for the fleet, and `content/manifest.json` with `content/blobs/ab/<sha256>`. One aircraft
-more costs links, no sealing and no copies. Links come before the manifest that names them and go
-after it, so a reader never finds a name without its file.
+`sync/outbox/<AIRCRAFT>/` holds `down/<stream>/<epoch8>/*.cs`, links to those of the change-sets, sealed
+once for the fleet, that `sync.shelf` chose, and `content/manifest.json` with
+`content/blobs/ab/<sha256>`. One aircraft more costs links, no sealing and no copies. Links come before the
+manifest that names them and go after it, so a reader never finds a name without its file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from common.schema import Item as CatalogueItem
 from common.settings import Settings, node_name
 from sync import files, tree
 from sync.manifest import File, Item, Manifest, dump, load
-from sync.state import heads
+from sync.shelf import Shelf, lay_out
 
 __all__ = ["offer", "publish", "store"]
 
@@ -77,33 +77,26 @@ def publish(
     return problems
 
 
-def offer(engine: Engine, settings: Settings, aircraft: str) -> None:
-    """Bring one aircraft's outbox up to date: change-sets after its cursor, the manifest, its blobs.
+def offer(
+    engine: Engine,
+    settings: Settings,
+    aircraft: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    shelves: MutableMapping[str, Shelf] | None = None,
+) -> None:
+    """Bring one aircraft's outbox up to date: the change-sets that it lacks, the manifest, its blobs.
 
-    Arguments: how far the aircraft has come is what its last heartbeat said; all of it otherwise.
+    Arguments: how far the aircraft has come is what its last heartbeat said; `shelves` is what was looked
+    at for another one already.
     """
     base = settings.sync_dir / "outbox" / node_name(aircraft)
     with _alone(engine, f"offer {aircraft}") as connection:
-        body = connection.scalar(
-            text("select last_body from aircraft where name = :name"), {"name": aircraft}
-        )
-        down = body.get("down") if isinstance(body, dict) else None
-        for stream, head in heads(engine).items():
-            there = down.get(stream) if isinstance(down, dict) else None
-            came = there if isinstance(there, dict) and there.get("epoch") == head["epoch"] else {}
-            after = came.get("seq", 0)
-            source = files.outbox(settings) / stream / head["epoch"][:8]
-            target = base / "down" / stream / head["epoch"][:8]
-            wanted = {
-                path.name: path
-                for seq, path in files.change_sets(source)
-                if seq <= head["seq"] and seq > (after if isinstance(after, int) else 0)
-            }
-            _link_all(wanted.items(), target)
-            _remove_others(target, set(wanted))
-            for former in files.epoch_folders(target.parent):
-                if former != target:
-                    _remove_others(former, set())
+        heard = connection.execute(
+            text("select last_body, last_seen from aircraft where name = :name"), {"name": aircraft}
+        ).one_or_none()
+        body, seen = (heard.last_body, heard.last_seen) if heard else (None, None)
+        lay_out(engine, settings, base, body, seen, clock(), {} if shelves is None else shelves)
         try:
             manifest = load((settings.content_dir / "manifest.json").read_bytes())
         except FileNotFoundError:

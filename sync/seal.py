@@ -5,10 +5,10 @@ marked with the batch's number and their rows are read from the same snapshot. A
 commits later is simply still unclaimed and goes into the next batch: sequences, clocks and
 transaction ids play no part.
 
-The order survives a power cut: write to tmp, fsync, COMMIT (`sealed`, with the file's hash), rename
-into the outbox, fsync the folder, mark `published`. A batch found `sealed` at the next start is
-finished when its file is whole, or else unclaimed and sealed again under the same number, because
-nobody can have seen it. A published file never changes.
+The order survives a power cut: write to tmp, fsync, COMMIT (`sealed`, with the file's hash), note it
+outside the database (`sync.epoch`), rename into the outbox, fsync the folder, mark `published`. A batch
+found `sealed` at the next start is finished when its file is whole, or else unclaimed and sealed again
+under the same number, because nobody can have seen it. A published file never changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, text
 
@@ -27,11 +27,12 @@ from common.clock import utc_now
 from common.health import schema_version
 from common.schema import Base, travelling
 from common.settings import Settings
-from sync import changeset, export, files
-from sync.capture import SENDS, record_all, spec
+from sync import changeset, epoch, export, files
+from sync.capture import SENDS, spec
 
-__all__ = ["Sealed", "alone", "own_streams", "seal", "seal_all"]
+__all__ = ["STEPS", "Sealed", "alone", "models_of", "own_streams", "seal", "seal_all"]
 
+STEPS = ("claimed", "written", "committed", "noted", "renamed", "published")
 ROWS = 100_000
 RAW_BYTES = 32 * 2**20
 
@@ -85,19 +86,15 @@ def seal(
 ) -> list[Sealed]:
     """Finish what a crash left, then seal the stream's unclaimed changes; returns the new batches.
 
-    A batch has at most `rows` keys, but for the hangar's first, which is all there is: an aircraft
-    that followed a former history goes over to this one in one step.
-
-    Arguments: `at` is told each step (`claimed`, `written`, `committed`, `renamed`, `published`);
-    tests kill there.
+    A batch has at most `rows` keys. Arguments: `at` is told each step (`STEPS`, and `epoch.STEPS` where a
+    new history begins); tests kill there.
 
     >>> seal(engine, settings, "use")  # doctest: +SKIP
     [Sealed(stream='use', seq=12, sha256='…', bytes=3120, rows=180)]
     """
     made: list[Sealed] = []
     with alone(engine, stream):
-        if settings.role == "hangar":
-            _follow_database(engine, stream)
+        epoch.follow(engine, settings, stream, at)
         # Behind the same lock: no batch may follow one whose end is not known yet.
         _recover(engine, settings, stream)
         while True:
@@ -111,38 +108,8 @@ def seal(
             made.append(batch)
 
 
-def _follow_database(engine: Engine, stream: str) -> None:
-    """Begin a new history when the database did: it was restored, and what it sent since is unknown.
-
-    All rows are recorded as changed, and the first batch of the new history holds every one of them.
-    """
-    with engine.begin() as connection:
-        timeline = connection.scalar(
-            text("select left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)")
-        )
-        known = connection.scalar(
-            text("select timeline from sync.epoch where stream = :stream"), {"stream": stream}
-        )
-        if known == timeline:
-            return
-        connection.execute(
-            text(
-                "update sync.epoch set timeline = :timeline, epoch = :epoch, created_at = now() "
-                "where stream = :stream"
-                if known
-                else "update sync.epoch set timeline = :timeline where stream = :stream"
-            ),
-            {"stream": stream, "timeline": timeline, "epoch": uuid4()},
-        )
-        if known:
-            connection.execute(
-                text("delete from sync.dirty where stream = :stream"), {"stream": stream}
-            )
-            for model in _models("hangar", stream):
-                record_all(connection, model)
-
-
-def _models(role: str, stream: str) -> list[type[Base]]:
+def models_of(role: str, stream: str) -> list[type[Base]]:
+    """Return the models that a stream sends from a host of this role, parents first."""
     return [model for model in travelling(SENDS[role]) if spec(model).stream == stream]
 
 
@@ -151,7 +118,7 @@ def _recover(engine: Engine, settings: Settings, stream: str) -> None:
     with engine.connect() as connection:
         left = connection.execute(
             text(
-                "select epoch, seq, sha256 from sync.batch "
+                "select epoch, seq, sha256, prev_sha256 from sync.batch "
                 "where stream = :stream and state = 'sealed' order by seq"
             ),
             {"stream": stream},
@@ -163,9 +130,13 @@ def _recover(engine: Engine, settings: Settings, stream: str) -> None:
             files.fsync(final.parent)
             _publish(engine, settings, stream, batch)
         elif files.sha256_of(written) == batch.sha256:
+            epoch.note(settings, stream, epoch.Noted(batch.epoch, batch.seq, batch.sha256))
             files.move(written, final)
             _publish(engine, settings, stream, batch)
         else:
+            # Back first: what is noted and not in the books means that they went back.
+            before = epoch.Noted(batch.epoch, batch.seq - 1, batch.prev_sha256)
+            epoch.note(settings, stream, before)
             _unclaim(engine, stream, batch)
     for orphan in files.tmp(settings).glob(f"{stream}-*.cs"):
         orphan.unlink()
@@ -197,17 +168,16 @@ def _seal_one(
     at: Callable[[str], None],
 ) -> Sealed | None:
     version = schema_version(engine)
-    models = _models(settings.role, stream)
+    models = models_of(settings.role, stream)
     snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with snapshot as connection, connection.begin():
-        epoch, seq, prev = _next(connection, stream)
-        whole = settings.role == "hangar" and seq == 1
-        if not _claim(connection, stream, seq, models, None if whole else rows):
+        its_epoch, seq, prev = _next(connection, stream)
+        if not _claim(connection, stream, seq, models, rows):
             return None
         at("claimed")
         header = changeset.Header(
             stream=stream,
-            epoch=str(epoch),
+            epoch=str(its_epoch),
             seq=seq,
             first_seq=seq,
             prev_sha256=prev,
@@ -217,7 +187,7 @@ def _seal_one(
             tables=tuple(export.table(connection, model) for model in models),
         )
         written = _tmp_path(settings, stream, seq)
-        most = None if whole or rows == 1 else RAW_BYTES
+        most = None if rows == 1 else RAW_BYTES
         sha256, size = export.write(connection, written, header, models, most)
         at("written")
         changed = sum(one.upserts + one.deletes for one in header.tables)
@@ -225,12 +195,12 @@ def _seal_one(
         connection.execute(
             text(
                 "insert into sync.batch (stream, epoch, seq, prev_sha256, sha256, bytes, rows, "
-                "schema_version, state, created_at) values (:stream, :epoch, :seq, :prev, :sha256, "
-                ":bytes, :rows, :version, 'sealed', :now)"
+                "schema_version, state, created_at, live) values (:stream, :epoch, :seq, :prev, "
+                ":sha256, :bytes, :rows, :version, 'sealed', :now, :live)"
             ),
             {
                 "stream": stream,
-                "epoch": epoch,
+                "epoch": its_epoch,
                 "seq": seq,
                 "prev": prev,
                 "sha256": sha256,
@@ -238,6 +208,7 @@ def _seal_one(
                 "rows": sealed.rows,
                 "version": version,
                 "now": now,
+                "live": _live(connection, models) if settings.role == "hangar" else None,
             },
         )
         batch = connection.execute(
@@ -245,10 +216,12 @@ def _seal_one(
                 "select epoch, seq, sha256 from sync.batch "
                 "where stream = :stream and epoch = :epoch and seq = :seq"
             ),
-            {"stream": stream, "epoch": epoch, "seq": seq},
+            {"stream": stream, "epoch": its_epoch, "seq": seq},
         ).one()
     at("committed")
-    files.move(written, files.sealed_path(settings, stream, epoch, seq))
+    epoch.note(settings, stream, epoch.Noted(its_epoch, seq, sha256))
+    at("noted")
+    files.move(written, files.sealed_path(settings, stream, its_epoch, seq))
     at("renamed")
     _publish(engine, settings, stream, batch)
     at("published")
@@ -257,21 +230,24 @@ def _seal_one(
 
 def _next(connection: Connection, stream: str) -> tuple[UUID, int, str]:
     """Return the epoch, the number and the predecessor's hash of the batch to come."""
-    epoch: UUID = connection.execute(
-        text("select epoch from sync.epoch where stream = :stream"), {"stream": stream}
-    ).scalar_one()
-    last = connection.execute(
+    row = connection.execute(
         text(
-            "select seq, sha256 from sync.batch where stream = :stream and epoch = :epoch "
-            "order by seq desc limit 1"
+            "select e.epoch, coalesce(b.seq, 0) as seq, coalesce(b.sha256, e.base) as sha256 "
+            "from sync.epoch e left join sync.batch b using (stream, epoch) "
+            "where e.stream = :stream order by b.seq desc nulls last limit 1"
         ),
-        {"stream": stream, "epoch": epoch},
-    ).one_or_none()
-    return (epoch, 1, changeset.GENESIS) if last is None else (epoch, last.seq + 1, last.sha256)
+        {"stream": stream},
+    ).one()
+    return row.epoch, row.seq + 1, row.sha256
+
+
+def _live(connection: Connection, models: list[type[Base]]) -> int:
+    tables = " union all ".join(f"select count(*) as n from {one.__tablename__}" for one in models)  # noqa: S608
+    return int(connection.execute(text(f"select sum(n) from ({tables}) t")).scalar_one())  # noqa: S608
 
 
 def _claim(
-    connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int | None
+    connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int
 ) -> bool:
     connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
     # Parents first, so that a capped batch never carries a child whose parent is still to come.

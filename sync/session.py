@@ -138,9 +138,11 @@ def _push(
         waiting = connection.execute(
             text("select stream, epoch, seq from sync.batch where state = 'published'")
         ).all()
-    if not waiting:
-        return Moved()
-    moved = link.push(files.outbox(settings))
+    kept = files.former(settings)
+    moved = link.push(kept) if any(kept.glob("*/*/*.cs")) else Moved()
+    if not waiting or moved.problem:
+        return moved
+    moved += link.push(files.outbox(settings))
     if moved.problem:
         # Which of them came is not known, so none counts as pushed: the next run sends the rest.
         return moved

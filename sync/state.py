@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
 from sqlalchemy import Engine, text
 
 from common.settings import Settings, node_name
-from sync import backfill, content, files, held
+from sync import backfill, chain, content, divergence, files, held
 from sync.apply import received_streams
 from sync.manifest import BadManifest, load
 from sync.seal import own_streams
@@ -23,10 +23,16 @@ WHY = 500  # characters of why a stream stands still; all of it is in sync.held
 @dataclass(frozen=True)
 class Due:
     """What an aircraft should synchronise, of `up`, `cat`, `usr`, `content` in that order, and whether
-    it has sealed anything that was not applied here."""
+    it has sealed anything that was not applied here.
+
+    Arguments: `wants` are streams of it that should be sent anew, and `former` is how far what it keeps of
+    histories that it left was applied, by stream and history.
+    """
 
     names: list[str]
     unapplied: bool
+    wants: dict[str, str] = field(default_factory=dict)
+    former: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Head(TypedDict):
@@ -64,13 +70,15 @@ def acks(engine: Engine, aircraft: str) -> dict[str, Head]:
 
 
 def heads(engine: Engine) -> dict[str, Head]:
-    """Return the last published change-set of each stream that is sent from here."""
+    """Return the last published change-set of each stream that is sent from here, or where it begins."""
     with engine.connect() as connection:
         rows = connection.execute(
             text(
-                "select distinct on (b.stream) b.stream, b.epoch, b.seq, b.sha256 "
-                "from sync.batch b join sync.epoch e using (stream, epoch) "
-                "where b.state <> 'sealed' order by b.stream, b.seq desc"
+                "select distinct on (e.stream) e.stream, e.epoch, coalesce(b.seq, 0) as seq, "
+                "coalesce(b.sha256, e.base) as sha256 from sync.epoch e "
+                "left join sync.batch b on (b.stream, b.epoch) = (e.stream, e.epoch) "
+                "and b.state <> 'sealed' where b.seq is not null or exists (select from sync.snapshot s "
+                "where (s.stream, s.epoch) = (e.stream, e.epoch)) order by e.stream, b.seq desc"
             )
         )
         return {
@@ -78,24 +86,35 @@ def heads(engine: Engine) -> dict[str, Head]:
         }
 
 
-def _received(engine: Engine, peer: str) -> tuple[dict[str, Head], set[str]]:
-    """Return how far a peer's streams were applied here, and which of them wait for a migration here."""
+@dataclass(frozen=True)
+class _Received:
+    """How far a peer's streams were applied here, and what else there is to say of them."""
+
+    heads: dict[str, Head]
+    former: dict[str, list[str]]
+    held: dict[str, str]
+
+
+def _received(engine: Engine, peer: str) -> _Received:
     with engine.connect() as connection:
         rows = connection.execute(
             text(
-                "select stream, c.epoch, c.seq, c.sha256, h.stream is not null as waits "
+                "select stream, c.epoch, c.seq, c.sha256, c.former, h.state "
                 "from (select * from sync.cursor where peer = :peer and epoch is not null) c "
-                "full join (select * from sync.held where peer = :peer "
-                "and state = 'waiting_schema') h using (stream) order by stream"
+                "full join (select * from sync.held where peer = :peer) h using (stream) "
+                "order by stream"
             ),
             {"peer": peer},
         ).all()
-    heads = {
-        row.stream: Head(epoch=str(row.epoch), seq=row.seq, sha256=row.sha256)
-        for row in rows
-        if row.epoch is not None
-    }
-    return heads, {row.stream for row in rows if row.waits}
+    followed = [row for row in rows if row.epoch is not None]
+    return _Received(
+        {
+            row.stream: Head(epoch=str(row.epoch), seq=row.seq, sha256=row.sha256)
+            for row in followed
+        },
+        {row.stream: [str(epoch) for epoch in row.former] for row in followed},
+        {row.stream: row.state for row in rows if row.state},
+    )
 
 
 def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
@@ -103,7 +122,8 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
 
     `pushed` says that change-sets lie at the hangar that it has not acknowledged yet. Where there are any:
     `held`, what stands still here; `needs`, tables that a snapshot is asked for; `recorded`, what the
-    hangar asked for and will get.
+    hangar asked for and will get; `wants`, streams whose history of now cannot be followed here. In `up` a
+    stream's `former` are change-sets that are kept of histories that were left, by history the last one.
     """
     with engine.connect() as connection:
         streams = connection.execute(
@@ -127,27 +147,47 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
             "epoch": str(row.epoch),
             "sealed": row.sealed,
             "unsealed_rows": row.unsealed_rows,
+            **_kept(settings, row.stream),
         }
         for row in streams
     }
     nothing = Head(epoch="", seq=0, sha256="")
-    came, _ = _received(engine, files.HANGAR)
+    came = _received(engine, files.HANGAR)
     return {
         "up": up,
         "pushed": bool(pushed),
-        "down": {stream: came.get(stream, nothing) for stream in received_streams("aircraft")},
+        "down": {
+            stream: came.heads.get(stream, nothing) for stream in received_streams("aircraft")
+        },
         "content": content.local_state(settings),
-        **_special(engine),
+        **_special(engine, settings, came),
     }
 
 
-def _special(engine: Engine) -> dict[str, Any]:
+def _kept(settings: Settings, stream: str) -> dict[str, Any]:
+    folders = files.epoch_folders(files.former(settings) / stream)
+    kept = {folder.name: [seq for seq, _ in files.change_sets(folder)] for folder in folders}
+    former = {name: max(numbers) for name, numbers in kept.items() if numbers}
+    return {"former": former} if former else {}
+
+
+def _special(engine: Engine, settings: Settings, came: _Received) -> dict[str, Any]:
     standing = {
         stream: {"rows": one["rows"], "why": one["why"][:WHY]}
         for stream, one in held.held(engine).get(files.HANGAR, {}).items()
     }
     needs = dict.fromkeys(backfill.needs(engine, files.HANGAR), "backfill")
-    told = {"held": standing, "needs": needs, "recorded": backfill.answered(engine)}
+    wants = {
+        stream: chain.left(engine, settings, files.HANGAR, stream)
+        for stream, state in came.held.items()
+        if state == "diverged"
+    }
+    told = {
+        "held": standing,
+        "needs": needs,
+        "recorded": backfill.answered(engine),
+        "wants": {stream: epoch8 for stream, epoch8 in wants.items() if epoch8},
+    }
     return {name: said for name, said in told.items() if said}
 
 
@@ -160,8 +200,8 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     Due(names=['cat', 'usr', 'content'], unapplied=False)
     """
     wanted = []
-    came, waits = _received(engine, node_name(aircraft))
-    if _up_due(came, files.inbox(settings, node_name(aircraft)), body):
+    came = _received(engine, node_name(aircraft))
+    if _up_due(came.heads, files.inbox(settings, node_name(aircraft)), body):
         wanted.append("up")
     down = _mapping(body.get("down"))
     for stream, head in heads(engine).items():
@@ -173,12 +213,45 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     if offered and (there.get("version") != offered or there.get("missing_files")):
         wanted.append("content")
     unapplied = any(
-        _applied(came.get(stream), _mapping(there)) != _mapping(there).get("sealed", 0)
+        _applied(came.heads.get(stream), _mapping(there)) != _mapping(there).get("sealed", 0)
         for stream, there in _mapping(body.get("up")).items()
         # What waits for a migration here is taken up after it, and not at each heartbeat.
-        if stream not in waits
+        if came.held.get(stream) != "waiting_schema"
     )
-    return Due(wanted, unapplied)
+    up = {stream: _mapping(there) for stream, there in _mapping(body.get("up")).items()}
+    wants = {
+        stream: "snapshot"
+        for stream, there in up.items()
+        if divergence.went_back(
+            there,
+            came.heads.get(stream),
+            came.former.get(stream, []),
+            came.held.get(stream) == "diverged",
+        )
+    }
+    kept = {stream: _mapping(there.get("former")) for stream, there in up.items()}
+    former = {
+        stream: _former_acks(engine, node_name(aircraft), stream, came.former.get(stream, []))
+        for stream, histories in kept.items()
+        if histories
+    }
+    return Due(wanted, unapplied or bool(former), wants, former)
+
+
+def _former_acks(
+    engine: Engine, aircraft: str, stream: str, former: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return how far former histories were applied and cannot be lost again, by their first eight digits."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "select distinct on (epoch) epoch, seq, sha256 from sync.applied "
+                "where peer = :peer and stream = :stream and epoch = any(cast(:former as uuid[])) "
+                "and coalesce(wal, 9223372036854775807) <= sync.archived() order by epoch, seq desc"
+            ),
+            {"peer": aircraft, "stream": stream, "former": former},
+        )
+        return {files.epoch8(row.epoch): {"seq": row.seq, "sha256": row.sha256} for row in rows}
 
 
 def _published_version(settings: Settings) -> str:

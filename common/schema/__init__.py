@@ -15,7 +15,7 @@ from common.schema.campaign_aircraft import CampaignAircraft
 from common.schema.configuration import Configuration
 from common.schema.heartbeat import Heartbeat
 from common.schema.item import Item
-from common.schema.ledger import Applied, Batch, Cursor, Dirty, Epoch
+from common.schema.ledger import Applied, Batch, Cursor, Dirty, Epoch, Snapshot
 from common.schema.payment import Payment
 from common.schema.quarantine import Quarantine
 from common.schema.staff import Staff
@@ -53,6 +53,7 @@ __all__ = [
     "Payment",
     "Quarantine",
     "Retention",
+    "Snapshot",
     "Staff",
     "Survey",
     "SurveyAnswer",

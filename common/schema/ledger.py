@@ -6,19 +6,24 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Identity, Index, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.schema.base import Base
 
-__all__ = ["Applied", "Batch", "Cursor", "Dirty", "Epoch"]
+__all__ = ["Applied", "Batch", "Cursor", "Dirty", "Epoch", "Snapshot"]
 
 SCHEMA = "sync"
+GENESIS = "0" * 64
 
 
 class Epoch(Base):
     """The history that a stream sent from here belongs to; a new one says: forget what you knew.
 
-    `timeline` is PostgreSQL's when it began: it is another one after a restore, and only then.
+    `node`, `database` (server and database, as PostgreSQL numbers them) and `timeline` are those that it
+    began in: others mean that the database was restored or copied since. `follows` is the history before
+    it, and its first change-set follows `base`.
     """
 
     __tablename__ = "epoch"
@@ -28,6 +33,10 @@ class Epoch(Base):
     epoch: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     timeline: Mapped[str | None]
+    node: Mapped[str | None]
+    database: Mapped[str | None]
+    follows: Mapped[UUID | None]
+    base: Mapped[str] = mapped_column(server_default=text(f"'{GENESIS}'"))
 
 
 class Dirty(Base):
@@ -51,11 +60,15 @@ class Dirty(Base):
 
 
 class Batch(Base):
-    """A change-set sealed here. `seq` has no gaps, so a gap at the other end means loss."""
+    """A change-set sealed here. `seq` has no gaps, so a gap at the other end means loss.
+
+    `left`: its history was left before it was acknowledged. `live`, at the hangar: how many rows the
+    stream's tables had.
+    """
 
     __tablename__ = "batch"
     __table_args__ = (
-        CheckConstraint("state in ('sealed', 'published', 'acked')", name="state"),
+        CheckConstraint("state in ('sealed', 'published', 'acked', 'left')", name="state"),
         {"schema": SCHEMA},
     )
 
@@ -71,10 +84,30 @@ class Batch(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     pushed_at: Mapped[datetime | None]
     acked_at: Mapped[datetime | None]
+    live: Mapped[int | None]
+
+
+class Snapshot(Base):
+    """All rows of a stream in one file, which stands for the change-sets up to `seq`."""
+
+    __tablename__ = "snapshot"
+    __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
+
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[str]
+    bytes: Mapped[int]
+    rows: Mapped[int]
+    schema_version: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Cursor(Base):
-    """How far a peer's stream was applied here; locked while a change-set is being applied."""
+    """How far a peer's stream was applied here; locked while a change-set is being applied.
+
+    `former` are the histories that were followed before the present one.
+    """
 
     __tablename__ = "cursor"
     __table_args__ = {"schema": SCHEMA}  # noqa: RUF012
@@ -85,6 +118,7 @@ class Cursor(Base):
     seq: Mapped[int] = mapped_column(server_default=text("0"))
     sha256: Mapped[str] = mapped_column(server_default=text("''"))
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    former: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID), server_default=text("'{}'"))
 
 
 class Applied(Base):

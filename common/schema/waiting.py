@@ -15,12 +15,13 @@ __all__ = ["Held", "Need"]
 class Held(Base):
     """A stream that stands still here, and why.
 
-    `waiting_schema` goes on by itself after the next migration; `stopped` needs a look.
+    `waiting_schema` goes on by itself after the next migration; `stopped` needs a look; `diverged` ends
+    with the new history that the other end is asked to begin.
     """
 
     __tablename__ = "held"
     __table_args__ = (
-        CheckConstraint("state in ('waiting_schema', 'stopped')", name="state"),
+        CheckConstraint("state in ('waiting_schema', 'stopped', 'diverged')", name="state"),
         {"schema": "sync"},
     )
 

@@ -53,6 +53,7 @@ def serve(settings: Settings) -> int:
         partial(ack.accept, engine, settings),
         runner,
         answer=partial(backfill.answer, engine, settings),
+        heal=partial(ack.heal, engine, settings),
     )
 
     def end(*_: object) -> None:

@@ -25,6 +25,13 @@ class Ack(BaseModel):
     sha256: Annotated[str, Field(max_length=64)]
 
 
+class Applied(BaseModel):
+    """How far a history that was left aboard was applied at the hangar."""
+
+    seq: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(max_length=64)]
+
+
 class Reply(BaseModel):
     """What the hangar answers; fields that are not known here belong to a newer hangar."""
 
@@ -34,6 +41,8 @@ class Reply(BaseModel):
     due: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=32)] = []
     acks: dict[str, Ack] = {}
     needs: dict[Annotated[str, Field(max_length=32)], AwareDatetime] = {}
+    wants: dict[Annotated[str, Field(max_length=32)], Annotated[str, Field(max_length=32)]] = {}
+    former: dict[str, dict[str, Applied]] = {}
 
 
 class Hangar:

@@ -44,6 +44,8 @@ class Agent:
         body: makes a heartbeat; told whether a synchronisation is under way.
         accept: takes the hangar's acknowledgements; may raise.
         answer: takes what the hangar lacks, by table and since when; may raise.
+        heal: takes the streams as the heartbeat told them, those that the hangar wants anew, and how far it
+            has what is left of former histories; may raise.
         syncs: starts synchronisations.
         clock: seconds, monotonic.
         chance: evenly spread from 0 to 1.
@@ -58,9 +60,10 @@ class Agent:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         answer: Callable[[Mapping[str, Any]], object] = lambda needs: None,
+        heal: Callable[..., object] = lambda said, wants, former: None,
     ) -> None:
         self._hangar, self._body, self._accept, self._syncs = hangar, body, accept, syncs
-        self._clock, self._chance, self._answer = clock, chance, answer
+        self._clock, self._chance, self._answer, self._heal = clock, chance, answer, heal
         self._interval_s = FIRST_INTERVAL_S
         self._failures = 0
         self._acks: Mapping[str, Any] = {}
@@ -68,8 +71,9 @@ class Agent:
 
     def turn(self) -> float:
         """Does one heartbeat with all that follows; returns the seconds until the next."""
+        body = self._body()
         try:
-            reply = self._hangar.beat(self._body())
+            reply = self._hangar.beat(body)
         except Unheard as error:
             self._failures += 1
             # Once per silence: aloft this happens for hours.
@@ -80,10 +84,10 @@ class Agent:
                 log.info("the hangar answers")
             self._failures = 0
             self._interval_s = reply.interval_s
-            self._heard(reply)
+            self._heard(reply, body)
         return wait_s(self._interval_s, self._failures, self._chance())
 
-    def _heard(self, reply: Reply) -> None:
+    def _heard(self, reply: Reply, body: Mapping[str, Any]) -> None:
         acks = {stream: ack.model_dump() for stream, ack in reply.acks.items()}
         # They come with every reply; only new ones are worth a transaction.
         if acks != self._acks:
@@ -97,6 +101,12 @@ class Agent:
                 self._answer(reply.needs)
             except Exception as error:  # it asks until it is told that the rows are recorded
                 log.error("could not record what the hangar lacks: %s", error)
+        if reply.wants or reply.former:
+            former = reply.model_dump(include={"former"})["former"]
+            try:
+                self._heal(body.get("up", {}), list(reply.wants), former)
+            except Exception as error:  # it says so with every reply
+                log.error("could not begin anew what the hangar wants: %s", error)
         now, self._hold = self._clock(), self._hold.heard(reply.due)
         free = self._hold.over(now) and not self._syncs.running
         if reply.due and free and self._syncs.start():

@@ -10,6 +10,7 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.schema import CreateColumn
 
 from common import migrate
 from common.schema import Base, Direction, travelling
@@ -74,13 +75,13 @@ class Revisions:
                 for table in found.get_table_names("sync")
             }
             lacking = [
-                (table.name, column.name, column.type.compile(connection.dialect))
+                (table.name, column.name, CreateColumn(column).compile(dialect=connection.dialect))
                 for table in books
                 for column in table.columns
                 if table.name in there and column.name not in there[table.name]
             ]
-            for table, column, type_ in lacking:
-                connection.execute(text(f"alter table sync.{table} add {column} {type_}"))
+            for table, _, definition in lacking:
+                connection.execute(text(f"alter table sync.{table} add {definition}"))
             Base.metadata.create_all(connection, tables=books)
         engine.dispose()
         return [f"alter table sync.{table} drop {column}" for table, column, _ in lacking] + [

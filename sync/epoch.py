@@ -1,0 +1,300 @@
+"""Histories: a stream's numbers mean something only within one epoch, and this says when a new one begins.
+
+A database that was restored or copied has forgotten what it sent, and would give the same numbers to other
+rows. It is known by three things, of which each covers what the others cannot see:
+
+- its books say on which host, in which database and on which timeline of PostgreSQL they were begun; those
+  are others after a copy to a second box, a dump that was loaded, an archive that was replayed;
+- a small file outside of it, `sync/history/<STREAM>.json`, says which change-set was sealed last; books
+  that do not have it are older than the file, however they came here;
+- the other end has what these books do not (`sync.ack`, `sync.divergence`), which is all that is left when
+  the whole disk is of yesterday.
+
+The file is written after the books are committed, and before the change-set is where it could be sent; where
+a change-set has to be sealed again, it is set back first. So it is never ahead of the books, unless they
+went back; that it is behind, which a crash in between leaves, means nothing.
+
+**What holds at any moment**, aboard: each row that the hangar has not acknowledged is recorded and
+unclaimed, or in a change-set of the present history that is in the outbox or can be sealed again, or in a
+change-set of a former history that these books have forgotten, which is kept in `sync/former` until it is
+acknowledged itself. A new history records every row that is still here, as not yet sent, and forgets what
+was claimed; the hangar merges by key, so what it has already is counted once. And no two change-sets of one
+history have one number, so whatever has the number and another hash shows that they are of two.
+
+At the hangar a new history begins with a snapshot (`sync.snapshot`) instead of rows that are recorded anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Engine, text
+
+from common.schema import travelling
+from common.settings import Settings
+from sync import changeset, divergence, files
+from sync.capture import SENDS, record_all, spec
+
+__all__ = ["STEPS", "Here", "Known", "Noted", "begin", "follow", "head", "note", "noted", "reason"]
+
+STEPS = ("begun", "noted", "cleared")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What the file beside the database says: the history, and its last change-set that was sealed."""
+
+    epoch: UUID
+    seq: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where this is: the host, the database as PostgreSQL numbers server and database, its timeline."""
+
+    node: str
+    database: str
+    timeline: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the books say of a history: where it was begun, if they say so, and what it follows."""
+
+    epoch: UUID
+    follows: UUID | None
+    node: str | None
+    database: str | None
+    timeline: str | None
+
+
+def _nothing(step: str) -> None:
+    """No one watches the steps."""
+
+
+def noted(settings: Settings, stream: str) -> Noted | None:
+    """Return what the file says, or None when there is none that can be read."""
+    try:
+        said = json.loads((settings.sync_dir / "history" / f"{stream}.json").read_bytes())
+        return Noted(UUID(said["epoch"]), int(said["seq"]), str(said["sha256"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def note(settings: Settings, stream: str, last: Noted) -> None:
+    """Write the file, and wait until it is on the disk."""
+    said = {"format": 1, "epoch": str(last.epoch), "seq": last.seq, "sha256": last.sha256}
+    path = settings.sync_dir / "history" / f"{stream}.json"
+    files.write_durably(path, json.dumps(said).encode() + b"\n")
+
+
+def reason(known: Known, here: Here, file: Noted | None, holds: bool) -> str | None:
+    """Return in words why this is not the database that sealed last, or None when it is.
+
+    Arguments: `holds`: whether the books have the change-set that the file names, with its hash.
+    """
+    if known.node not in (None, here.node):
+        return f"the database is that of {known.node}"
+    if known.database not in (None, here.database):
+        return (
+            f"the database was restored or copied: it was {known.database}, and is {here.database}"
+        )
+    if known.timeline not in (None, here.timeline):
+        return (
+            f"the database was restored: its timeline was {known.timeline}, and is {here.timeline}"
+        )
+    # What a crash left between the books and the file, when this history was begun.
+    if file is None or file.epoch == known.follows:
+        return None
+    if file.epoch != known.epoch:
+        return f"the database is in history {known.epoch}, and {file.epoch} was the last one here"
+    if not holds:
+        return (
+            f"the database went back: its books lack change-set {file.seq}, which was sealed here"
+        )
+    return None
+
+
+def follow(
+    engine: Engine, settings: Settings, stream: str, at: Callable[[str], None] = _nothing
+) -> None:
+    """Begin a new history where the database is not the one that sealed last.
+
+    The caller holds `seal.alone`. Arguments: `at` is told each step; tests kill there.
+    """
+    known, here = _known(engine, stream, settings.node)
+    # Before the books are asked: what is acknowledged in between loses its file after they say so.
+    lying = {seq for seq, _ in files.change_sets(_folder(settings, stream, known.epoch))}
+    file = noted(settings, stream)
+    holds = file is not None and _holds(engine, stream, file)
+    why = reason(known, here, file, holds)
+    if why is None and settings.role == "aircraft":
+        why = _vanished(engine, stream, known.epoch, lying)
+    if why is None and settings.role == "hangar":
+        why = divergence.contradicted(engine, stream, known.epoch)
+    if why:
+        begin(engine, settings, stream, why, at)
+        return
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update sync.epoch set node = :node, database = :database, timeline = :timeline "
+                "where stream = :stream and node is null"
+            ),
+            {"stream": stream, **vars(here)},
+        )
+    if file is None or file.epoch != known.epoch:
+        with engine.connect() as connection:
+            note(settings, stream, head(connection, stream))
+    _clear(engine, settings, stream)
+
+
+def begin(
+    engine: Engine,
+    settings: Settings,
+    stream: str,
+    why: str,
+    at: Callable[[str], None] = _nothing,
+) -> None:
+    """Begin a new history of a stream that is sent from here; the caller holds `seal.alone`.
+
+    Arguments: `why`, in words, for the log; `at` is told each step; tests kill there.
+    """
+    aboard = settings.role == "aircraft"
+    file, new = noted(settings, stream), uuid4()
+    # At the hangar rows that changed before are in the snapshot, and not in the first change-set.
+    base = changeset.GENESIS if aboard else hashlib.sha256(new.bytes).hexdigest()
+    with engine.begin() as connection:
+        key = {"stream": stream, "epoch": new, "base": base, "file": file and file.epoch}
+        connection.execute(
+            text("delete from sync.batch where stream = :stream and state = 'sealed'"), key
+        )
+        connection.execute(
+            text(
+                "update sync.batch set state = 'left' where stream = :stream and state = 'published'"
+            ),
+            key,
+        )
+        connection.execute(text("delete from sync.dirty where stream = :stream"), key)
+        if aboard:
+            for model in travelling(SENDS[settings.role]):
+                if spec(model).stream == stream:
+                    record_all(connection, model, settings.node)
+        connection.execute(
+            text(
+                "update sync.epoch set epoch = :epoch, follows = coalesce(:file, epoch), "
+                "base = :base, created_at = now(), node = :node, database = :database, "
+                "timeline = :timeline where stream = :stream"
+            ),
+            {**key, **vars(_here(connection, settings.node))},
+        )
+    at("begun")
+    note(settings, stream, Noted(new, 0, base))
+    at("noted")
+    _clear(engine, settings, stream)
+    at("cleared")
+    log.warning("%s: a new history begins: %s", stream, why)
+
+
+def _folder(settings: Settings, stream: str, epoch: UUID) -> Path:
+    return files.sealed_path(settings, stream, epoch, 1).parent
+
+
+def _here(connection: Connection, node: str) -> Here:
+    row = connection.execute(
+        text(
+            "select system_identifier || '/' || (select oid from pg_database "
+            "where datname = current_database()) as database, "
+            "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline "
+            "from pg_control_system()"
+        )
+    ).one()
+    return Here(node, row.database, row.timeline)
+
+
+def _known(engine: Engine, stream: str, node: str) -> tuple[Known, Here]:
+    with engine.connect() as connection:
+        row = connection.execute(
+            text(
+                "select epoch, follows, node, database, timeline from sync.epoch "
+                "where stream = :stream"
+            ),
+            {"stream": stream},
+        ).one()
+        return Known(*row), _here(connection, node)
+
+
+def _holds(engine: Engine, stream: str, file: Noted) -> bool:
+    with engine.connect() as connection:
+        found = connection.scalar(
+            text(
+                "select exists (select from sync.epoch where (stream, epoch) = (:stream, :epoch) "
+                "and :seq = 0 union all select from sync.batch "
+                "where (stream, epoch, seq, sha256) = (:stream, :epoch, :seq, :sha256))"
+            ),
+            {"stream": stream, **vars(file)},
+        )
+    return bool(found)
+
+
+def _vanished(engine: Engine, stream: str, epoch: UUID, lying: set[int]) -> str | None:
+    with engine.connect() as connection:
+        sent = connection.scalars(
+            text(
+                "select seq from sync.batch "
+                "where (stream, epoch, state) = (:stream, :epoch, 'published') order by seq"
+            ),
+            {"stream": stream, "epoch": epoch},
+        ).all()
+    gone = [seq for seq in sent if seq not in lying]
+    if not gone:
+        return None
+    return f"change-set {gone[0]} was not acknowledged, and is not in the outbox any more"
+
+
+def head(connection: Connection, stream: str) -> Noted:
+    """Return the last change-set of the present history that may be sent; number 0 before there is one."""
+    row = connection.execute(
+        text(
+            "select e.epoch, coalesce(b.seq, 0) as seq, coalesce(b.sha256, e.base) as sha256 "
+            "from sync.epoch e left join sync.batch b on (b.stream, b.epoch) = (e.stream, e.epoch) "
+            "and b.state <> 'sealed' where e.stream = :stream order by b.seq desc nulls last limit 1"
+        ),
+        {"stream": stream},
+    ).one()
+    return Noted(row.epoch, row.seq, row.sha256)
+
+
+def _clear(engine: Engine, settings: Settings, stream: str) -> None:
+    """Take former histories out of the outbox; what these books have forgotten is kept to be sent."""
+    known, _ = _known(engine, stream, settings.node)
+    present = _folder(settings, stream, known.epoch)
+    for folder in files.epoch_folders(present.parent):
+        if folder == present:
+            continue
+        ours = _hashes(engine, stream) if settings.role == "aircraft" else None
+        for path in folder.iterdir():
+            seq = changeset.sequence(path.name)
+            if ours is None or seq is None or files.sha256_of(path) in ours:
+                path.unlink()
+            else:
+                files.move(path, files.former(settings) / stream / folder.name / path.name)
+        folder.rmdir()
+
+
+def _hashes(engine: Engine, stream: str) -> set[str]:
+    with engine.connect() as connection:
+        return set(
+            connection.scalars(
+                text("select sha256 from sync.batch where stream = :stream"), {"stream": stream}
+            )
+        )

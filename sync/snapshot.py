@@ -1,0 +1,144 @@
+"""Snapshots: all rows of a stream in one file, for whoever would otherwise be sent more than that.
+
+It stands for the change-sets up to the last one that may be sent, and the next one follows that. It may have
+rows that changed since: they are still recorded and come again in the next change-set, as they are then, so
+nobody is behind or ahead for it. It is sealed once for the whole fleet. A history that begins without rows
+being recorded anew, after the hangar's database was restored, begins with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, text
+
+from common.clock import utc_now
+from common.health import schema_version
+from common.schema import Base
+from common.settings import Settings
+from sync import changeset, epoch, export, files
+from sync.seal import alone, models_of
+
+__all__ = ["STEPS", "prune", "seal"]
+
+STEPS = ("written", "renamed", "recorded")
+# An aircraft whose database is of last week is still sent what changed, and no more.
+KEPT = timedelta(days=7)
+
+
+def _nothing(step: str) -> None:
+    """No one watches the steps."""
+
+
+def seal(
+    engine: Engine,
+    settings: Settings,
+    stream: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    at: Callable[[str], None] = _nothing,
+) -> None:
+    """Seal a snapshot of the stream as it is now, unless there is one of the same change-set and schema.
+
+    It is put where it may be linked first and written down then: what is not written down nobody takes.
+    Arguments: `at` is told each step (`STEPS`); tests kill there.
+    """
+    version = schema_version(engine)
+    with alone(engine, stream):
+        snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+        with snapshot as connection, connection.begin():
+            last = epoch.head(connection, stream)
+            path = files.snapshot_path(settings, stream, last.epoch, last.seq)
+            if path.exists() and _recorded(connection, stream, last) == version:
+                return
+            models = models_of(settings.role, stream)
+            _claim_all(connection, models)
+            header = changeset.Header(
+                stream=stream,
+                epoch=str(last.epoch),
+                seq=last.seq,
+                first_seq=0,
+                prev_sha256=changeset.GENESIS,
+                schema=version,
+                node=settings.node,
+                created=clock().isoformat(),
+                tables=tuple(export.table(connection, model) for model in models),
+                whole=True,
+                last_sha256=last.sha256,
+            )
+            written = files.tmp(settings) / f"{stream}-{path.name}"
+            sha256, size = export.write(connection, written, header, models)
+        at("written")
+        files.move(written, path)
+        at("renamed")
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "insert into sync.snapshot (stream, epoch, seq, sha256, bytes, rows, "
+                    "schema_version, created_at) values (:stream, :epoch, :seq, :sha256, :bytes, "
+                    ":rows, :version, :now) on conflict (stream, epoch, seq) do update set "
+                    "sha256 = excluded.sha256, bytes = excluded.bytes, rows = excluded.rows, "
+                    "schema_version = excluded.schema_version, created_at = excluded.created_at"
+                ),
+                {
+                    "stream": stream,
+                    "epoch": last.epoch,
+                    "seq": last.seq,
+                    "sha256": sha256,
+                    "bytes": size,
+                    "rows": sum(table.upserts for table in header.tables),
+                    "version": version,
+                    "now": clock(),
+                },
+            )
+        at("recorded")
+
+
+def _recorded(connection: Connection, stream: str, last: epoch.Noted) -> str | None:
+    found: str | None = connection.scalar(
+        text(
+            "select schema_version from sync.snapshot "
+            "where (stream, epoch, seq) = (:stream, :epoch, :seq)"
+        ),
+        {"stream": stream, "epoch": last.epoch, "seq": last.seq},
+    )
+    return found
+
+
+def _claim_all(connection: Connection, models: list[type[Base]]) -> None:
+    connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
+    for model in models:
+        name = model.__tablename__
+        connection.execute(
+            text(f"insert into claimed select '{name}', id from {name}")  # noqa: S608  # our names
+        )
+    connection.execute(text("analyze claimed"))
+
+
+def prune(engine: Engine, settings: Settings, stream: str, now: datetime) -> None:
+    """Remove the shared files that are linked for no aircraft any more and are older than `KEPT`.
+
+    The newest snapshot stays: it says how large the next one would be.
+    """
+    with engine.connect() as connection:
+        last = epoch.head(connection, stream)
+    folder = files.sealed_path(settings, stream, last.epoch, 1).parent
+    found = [*list(files.snapshots(folder))[:-1], *files.change_sets(folder)]
+    for _, path in found:
+        state = path.stat()
+        if state.st_nlink == 1 and now.timestamp() - state.st_mtime > KEPT.total_seconds():
+            path.unlink()
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update sync.batch set state = 'acked', acked_at = :now where state = 'published' "
+                "and (stream, epoch) = (:stream, :epoch) and not seq = any(:lying)"
+            ),
+            {
+                "now": now,
+                "stream": stream,
+                "epoch": last.epoch,
+                "lying": [seq for seq, _ in files.change_sets(folder)],
+            },
+        )
