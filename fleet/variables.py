@@ -16,6 +16,7 @@ from require import Secret
 _INTERFACE = r"[a-zA-Z][a-zA-Z0-9._-]{0,14}"
 _DOMAIN = r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 _PUBLIC_KEY = r"(ssh-ed25519|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]+={0,2}( [ -~]*)?"
+_WORD = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _ENDPOINT = r"([A-Za-z0-9][A-Za-z0-9.-]{0,252}):(\d{1,5})"
 T = TypeVar("T")
 
@@ -90,6 +91,10 @@ class Vars(dict[str, Any]):
         """Returns yes or no, which YAML writes as true or false."""
         return self._read(key, "true or false", _flag, default)
 
+    def words(self, key: str, default: list[str]) -> list[str]:
+        """Returns a list of codes, such as airports or languages."""
+        return self._read(key, "a list of codes such as [TLS, MAD]", _words, default)
+
     def _read(
         self, key: str, expected: str, parse: Callable[[Any], T], default: T | None = None
     ) -> T:
@@ -111,6 +116,14 @@ class Vars(dict[str, Any]):
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _words(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise ValueError
+    if not all(isinstance(word, str) and re.fullmatch(_WORD, word) for word in value):
         raise ValueError
     return value
 

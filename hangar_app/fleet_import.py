@@ -22,7 +22,7 @@ from common.schema import Aircraft
 from common.settings import Settings, node_name
 from hangar_app import campaign_store
 from sync.hangar import forget
-from sync.publish import offer
+from sync.publish import publish
 
 
 class FleetFileError(Exception):
@@ -31,11 +31,14 @@ class FleetFileError(Exception):
 
 @dataclass(frozen=True)
 class Member:
-    """An aircraft of the inventory: its tail, its address on the tower, its airline."""
+    """An aircraft of the inventory: its tail, its address on the tower, and what content it is sent:
+    of its airline, for where it flies to, in the languages that it carries (none: any)."""
 
     name: str
     tower: str
     airline: str
+    destinations: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,15 @@ class Imported:
 
 
 def read(file: Path) -> list[Member]:
-    """Reads the fleet file: a JSON list of {"name", "tower", "airline"}.
+    """Reads the fleet file: a JSON list of {"name", "tower", "airline", "destinations", "languages"},
+    of which the last two may be left out.
 
     Raises:
         FleetFileError: naming the file and the entry.
 
     Example:
         >>> read(Path("/etc/turnaround/fleet.json"))
-        [Member(name='EC-TAA', tower='10.100.64.11', airline='TA'), …]
+        [Member(name='EC-TAA', tower='10.100.64.11', airline='TA', …), …]
     """
     try:
         entries = json.loads(file.read_text())
@@ -68,8 +72,15 @@ def read(file: Path) -> list[Member]:
     members = []
     for number, entry in enumerate(entries, 1):
         try:
-            tower = str(ip_address(entry["tower"]))
-            members.append(Member(node_name(entry["name"]), tower, str(entry["airline"])))
+            members.append(
+                Member(
+                    node_name(entry["name"]),
+                    str(ip_address(entry["tower"])),
+                    str(entry["airline"]),
+                    _words(entry.get("destinations", [])),
+                    _words(entry.get("languages", [])),
+                )
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise FleetFileError(f"{file}: aircraft {number}: {error!r} in {entry!r}") from error
     for what, values in {
@@ -80,6 +91,12 @@ def read(file: Path) -> list[Member]:
         if twice:
             raise FleetFileError(f"{file}: the same {what} twice: {', '.join(sorted(twice))}")
     return members
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise TypeError(f"expected a list of words, found {value!r}")
+    return tuple(sorted(set(value)))
 
 
 def bring_in(session: Session, members: list[Member]) -> Imported:
@@ -96,8 +113,7 @@ def bring_in(session: Session, members: list[Member]) -> Imported:
     changed = [
         member
         for member in members
-        if member.name not in known
-        or (known[member.name].tower, known[member.name].airline) != (member.tower, member.airline)
+        if member.name not in known or _as_known(known[member.name]) != member
     ]
     # Two aircraft may have swapped their addresses: each leaves its own before it takes another.
     for member in changed:
@@ -107,9 +123,14 @@ def bring_in(session: Session, members: list[Member]) -> Imported:
     for member in changed:
         one = known.get(member.name) or Aircraft(name=member.name)
         one.tower, one.airline = member.tower, member.airline
+        one.destinations, one.languages = list(member.destinations), list(member.languages)
         session.add(one)
     session.flush()
     return Imported(len(members), len(changed), len(retired))
+
+
+def _as_known(one: Aircraft) -> Member:
+    return Member(one.name, one.tower, one.airline, tuple(one.destinations), tuple(one.languages))
 
 
 def main() -> int:
@@ -130,9 +151,8 @@ def main() -> int:
         done = bring_in(session, members)
     with database_session(engine) as session:
         campaign_store.go_on(session, utc_now())
-    # To all of them: one that was cut short here would wait until something is published.
-    for name in sorted(fleet):
-        offer(engine, settings, name)
+    # For all of them: one that was cut short here would wait until something is published.
+    publish(engine, settings)
     sys.stdout.write(json.dumps(vars(done)) + "\n")
     return 0
 

@@ -225,6 +225,9 @@ def receive(
     if stored.lacks and (needs := streams.needs(body.node, body.recorded)):
         reply["needs"] = dict(needs)
     reply |= {name: told for name, told in (("wants", due.wants), ("former", due.former)) if told}
+    if due.urgent and body.syncing:
+        # A film may be on its way for the next hour: this goes before it.
+        reply["urgent"] = due.urgent
     return reply, jobs
 
 

@@ -64,6 +64,14 @@ def apply(host: Context) -> None:
         content=f"{hangar.tower_address} {hangar.facts.get('host_key', '')}\n",
     )
     services.key("sync_ed25519")
+    # Whose content and change-sets are taken.
+    require.file.file(
+        "/etc/turnaround/keys/hangar_signers",
+        content="".join(
+            f'hangar namespaces="turnaround-sync" {key}\n'
+            for key in keys_of(hangar, "dispatch_key")
+        ),
+    )
     services.script(
         host,
         "sync-now",

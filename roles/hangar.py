@@ -23,7 +23,8 @@ GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
 class Worker:
     """The one unit that serves a queue: its pool, how many at once, and how long it may finish.
 
-    `uses` are the keys that it needs to call aircraft; who uses none reaches this host only.
+    `uses` are the keys that it needs to call aircraft; who uses none reaches this host only. `signs`:
+    it signs with the hangar's key what aircraft come for.
     """
 
     queue: str
@@ -32,6 +33,7 @@ class Worker:
     memory: str
     finish_s: int
     uses: tuple[str, ...] = ()
+    signs: bool = False
 
 
 # A release waits for what is short; a call and a film are cut, and done again.
@@ -39,7 +41,7 @@ WORKERS = (
     # As many as may land at once, and more: all it does is wait for SSH.
     Worker("dispatch", "threads", 64, "1G", 15, (DISPATCH_KEY,)),
     Worker("sync", "prefork", 2, "1G", 45),
-    Worker("publish", "prefork", 1, "1G", 45),
+    Worker("publish", "prefork", 1, "1G", 45, signs=True),
     Worker("media", "prefork", 1, "2G", 15),
     # What it cuts goes on aboard, and the next heartbeat sees to it.
     Worker("converge", "threads", 16, "2G", 15, (DISPATCH_KEY, AGE_KEY)),
@@ -87,7 +89,13 @@ def apply(host: Context) -> None:
         template="app/fleet.json.j2",
         notify=[require.systemd.restarted(imported)],
         aircraft=[
-            {"name": name, "tower": other.tower, "airline": other.vars.text("airline")}
+            {
+                "name": name,
+                "tower": other.tower,
+                "airline": other.vars.text("airline"),
+                "destinations": other.vars.words("destinations", []),
+                "languages": other.vars.words("languages", []),
+            }
             for name, other in aircraft.items()
         ],
     )
@@ -193,5 +201,9 @@ def apply(host: Context) -> None:
             cpu="400%",
             tasks=512,
             network=["localhost", tower] if worker.uses else ["localhost"],
-            hidden=[key for key in (AGE_KEY, DISPATCH_KEY) if key not in worker.uses],
+            hidden=[
+                key
+                for key in (AGE_KEY, DISPATCH_KEY)
+                if key not in worker.uses and not (worker.signs and key == DISPATCH_KEY)
+            ],
         )

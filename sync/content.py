@@ -7,42 +7,52 @@ that is here already is never sent again, whatever it is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import errno
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import files, tree
-from sync.manifest import BadManifest, File, Manifest, load, plan
-from sync.rsync import Link, Moved
+from sync import files, holding, shown, tree
+from sync.manifest import File, Item, Manifest
+from sync.overtake import Overtaking
+from sync.plan import plan
+from sync.room import Room, wanted
+from sync.rsync import Link, Moved, NoRoom
+from sync.watch import Watch
 
-__all__ = ["Received", "local_state", "offered", "receive"]
+__all__ = ["Received", "receive"]
+
+# A blob that came wrong so often is not fetched again until another manifest is offered.
+TRIES = 3
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass
 class Received:
-    """What a session fetched: files and bytes on the link, and in words what is not right."""
+    """What a session fetched: files and bytes on the link, and in words what is not right.
+
+    `overtaken`: it stopped because something more urgent is offered; nothing is wrong with that.
+    """
 
     version: str = ""
     files: int = 0
     moved: Moved = field(default_factory=Moved)
     switches: int = 0
+    overtaken: bool = False
     problems: list[str] = field(default_factory=list)
 
-
-def _offered_path(settings: Settings) -> Path:
-    return files.inbox(settings, files.HANGAR).parent / "content" / "manifest.json"
-
-
-def offered(settings: Settings) -> Manifest | None:
-    """Return the manifest that came last, None before the first; raises `BadManifest`."""
-    try:
-        return load(_offered_path(settings).read_bytes())
-    except FileNotFoundError:
-        return None
+    def then(self, later: Received) -> Received:
+        """Both together: what is not right is what was not right at last."""
+        return Received(
+            later.version,
+            self.files + later.files,
+            self.moved + later.moved,
+            self.switches + later.switches,
+            later.overtaken,
+            later.problems,
+        )
 
 
 def receive(
@@ -51,100 +61,230 @@ def receive(
     progress: Callable[[str], None],
     *,
     clock: Callable[[], datetime] = utc_now,
+    overtaking: Overtaking | None = None,
 ) -> Received:
-    """Fetch what the offered manifest names and is not here, group by group, and show it.
+    """Fetch what the manifest names and is not here, group by group, and show it.
 
     It may be killed anywhere; the next call sends only what is missing. Raises what `Link` raises.
 
     >>> receive(settings, link, print)  # doctest: +SKIP
-    newspaper 0199…: 2 files, 3.1 MB
+    newspaper: 2 files, 3.1 MB
     Received(version='5f0c…', files=2, …)
     """
-    received = Received()
-    try:
-        manifest = offered(settings)
-    except BadManifest as error:
-        received.problems.append(f"{error}. The next synchronisation brings it again")
-        _offered_path(settings).unlink(missing_ok=True)
-        return received
-    if manifest is None:
-        return received
     content = settings.content_dir
-    received.version = manifest.version
-    received.switches += _show(content, manifest, clock())
-    for items, missing in plan(manifest, lambda file: _have(content, file), clock()):
-        names = ", ".join(sorted({item.kind for item in items}))
-        size = sum(file.size for file in missing)
-        progress(f"{names}: {len(missing)} files, {size / 1e6:.1f} MB")
-        moved = link.fetch((file.sha256 for file in missing), content / "staging")
-        received.moved += moved
-        for file in missing:
-            problem = _take(content, file, moved.problem)
-            if problem:
-                received.problems.append(problem)
-            else:
-                received.files += 1
-        # After each group: the newspaper is there to read before the film has come.
-        received.switches += _show(content, manifest, clock())
-    tree.tidy(content, {file.sha256 for item in manifest.items for file in item.files})
+    files.make_folder(content)
+    state = holding.read(content)
+    state.refused = holding.accept(settings)
+    problems = [state.refused] if state.refused else []
+    manifest = holding.offered(settings)
+    if manifest is None:
+        if problems:
+            state.write(content)
+        return Received(problems=problems)
+    state.follow(manifest.version)
+    received = Received(manifest.version, problems=[*problems, *manifest.refused])
+    following = _Following(
+        settings,
+        link,
+        progress,
+        clock,
+        overtaking or Overtaking(settings),
+        manifest,
+        state,
+        received,
+    )
+    try:
+        following.go()
+    finally:
+        state.evicted += following.room.evicted
+        state.write(content)
     return received
 
 
-def _have(content: Path, file: File) -> bool:
-    try:
-        return tree.blob_path(content, file.sha256).stat().st_size == file.size
-    except FileNotFoundError:
-        return False
+class _Following:
+    """One manifest, followed to its end or until it is overtaken."""
 
+    def __init__(
+        self,
+        settings: Settings,
+        link: Link,
+        progress: Callable[[str], None],
+        clock: Callable[[], datetime],
+        overtaking: Overtaking,
+        manifest: Manifest,
+        state: holding.State,
+        received: Received,
+    ) -> None:
+        self._settings, self._content, self._link = settings, settings.content_dir, link
+        self._progress, self._clock, self._overtaking = progress, clock, overtaking
+        self._manifest, self._state, self._received = manifest, state, received
+        self._rate = 0.0
+        self.room = Room(settings, manifest)
 
-def _take(content: Path, file: File, unmoved: str) -> str | None:
-    """Move a staged file among the blobs when it is what it should be; else say what is wrong.
+    def go(self) -> None:
+        self._show()
+        self._tidy()
+        for items, missing in plan(self._manifest, self._have, self._clock()):
+            if self._overtaking.due(self._manifest.version, items[0].urgency):
+                self._received.overtaken = True
+                return
+            chosen, coming = self._choose(items, missing)
+            if not coming:
+                continue
+            kinds = ", ".join(sorted({item.kind for item in chosen}))
+            size = sum(file.size for file in coming)
+            self._progress(f"{kinds}: {len(coming)} files, {size / 1e6:.1f} MB")
+            self._fetch(chosen, coming)
+            # After each group: the newspaper is there to read before the film has come.
+            self._show()
+            if self._received.overtaken:
+                return
+        self._tidy()
+        self._received.overtaken = self._overtaking.due(self._manifest.version, None)
 
-    Arguments: `unmoved` is why some file of the group did not come over, '' when all should be here.
-    """
-    staged = content / "staging" / file.sha256
-    found = files.sha256_of(staged)
-    if found is None:
-        why = unmoved or "The hangar offers it and does not have it: publish it anew"
-        return f"{file.path}: {file.sha256} did not come. {why}"
-    if found != file.sha256:
-        staged.unlink()
-        return (
-            f"{file.path}: expected sha256 {file.sha256}, found {found}. It was removed; the next "
-            "synchronisation fetches it again"
+    def _have(self, file: File) -> bool:
+        return holding.have(self._content, file)
+
+    def _choose(
+        self, items: Sequence[Item], missing: Sequence[File]
+    ) -> tuple[list[Item], list[File]]:
+        """Return which of a group to fetch now; the others wait, and it is kept why."""
+        chosen: list[Item] = []
+        coming: dict[str, File] = {}
+        lacking = {file.sha256: file for file in missing}
+        for item in items:
+            own = {one.sha256: lacking[one.sha256] for one in item.files if one.sha256 in lacking}
+            need = holding.missing_bytes(self._content, (own | coming).values())
+            why, room = self._why_not(item, own, need)
+            if why:
+                self._wait(item, own.values(), why, room)
+            else:
+                chosen.append(item)
+                coming |= own
+        return chosen, list(coming.values())
+
+    def _why_not(self, item: Item, own: Mapping[str, File], need: int) -> tuple[str, int]:
+        now = self._clock()
+        for sha256, file in own.items():
+            if self._state.wrong.get(sha256, 0) >= TRIES:
+                return f"{file.path} came wrong {TRIES} times: import it again and publish it", 0
+        if self._rate and self._late(item, need / self._rate):
+            return f"it would come after {item.valid_to:%d %b %H:%M}, when it ends", 0
+        if not self.room.make(need, item, now):
+            lacks = self.room.lacks(need)
+            return (
+                f"no room: it lacks {lacks / 1e6:.1f} MB, and nothing of lower priority can go",
+                (need + holding.reserve(self._content)[1]),
+            )
+        return "", 0
+
+    def _late(self, item: Item, left_s: float) -> bool:
+        if item.valid_to is None:
+            return False
+        return (item.valid_to - self._clock()).total_seconds() <= left_s
+
+    def _wait(self, item: Item, own: Iterable[File], why: str, room: int = 0) -> None:
+        size = holding.missing_bytes(self._content, own)
+        self._progress(f"{item.kind} {item.id} waits: {why}")
+        self._state.waiting.append(holding.Waiting(item.id, item.kind, size, why, room))
+
+    def _fetch(self, items: Sequence[Item], coming: Sequence[File]) -> None:
+        """Fetch a group and take what came of it; once more when room had to be made first."""
+        watch = self._watch(items, coming)
+        try:
+            moved = self._transfer(coming, watch)
+        except NoRoom as error:
+            need = holding.missing_bytes(self._content, coming)
+            if not self.room.make(need, items[0], self._clock()):
+                self._give_up(items, coming, str(error))
+                return
+            moved = self._transfer(coming, watch)
+        self._received.moved += moved
+        self._received.overtaken = watch.overtaken and moved.stopped
+        if watch.settled():
+            self._rate = watch.rate()
+        if watch.late and moved.stopped:
+            for item in items:
+                self._wait(item, coming, f"it would come after {item.valid_to:%d %b %H:%M}")
+        if watch.grew:
+            self._is_wrong(watch.grew, f"more than its {watch.grew.size} bytes came")
+        if not moved.stopped:
+            for file in coming:
+                self._received.files += self._take(file, moved.problem)
+
+    def _watch(self, items: Sequence[Item], coming: Sequence[File]) -> Watch:
+        def overtaken(left_s: float) -> bool:
+            return self._overtaking.due(self._manifest.version, items[0].urgency, left_s)
+
+        def hopeless(left_s: float) -> bool:
+            return all(self._late(item, left_s) for item in items)
+
+        return Watch(self._content, coming, overtaken, hopeless)
+
+    def _transfer(self, coming: Sequence[File], watch: Watch) -> Moved:
+        moved = self._link.fetch(
+            (file.sha256 for file in coming),
+            self._content / "staging",
+            largest=max(file.size for file in coming),
+            stop=watch,
         )
-    staged.chmod(0o644)
-    files.fsync(staged)
-    files.move(staged, tree.blob_path(content, file.sha256))
-    return None
+        # rsync tells no figures when it is stopped; what came lies in the staging folder.
+        return replace(moved, received=watch.came) if moved.stopped else moved
 
+    def _give_up(self, items: Sequence[Item], coming: Sequence[File], why: str) -> None:
+        """Let a group wait that the disk does not take, and give back what it took: rows need it."""
+        for item in items:
+            self._wait(item, coming, why, holding.missing_bytes(self._content, coming))
+        for file in coming:
+            (self._content / "staging" / file.sha256).unlink(missing_ok=True)
 
-def _show(content: Path, manifest: Manifest, now: datetime) -> bool:
-    complete = [
-        item
-        for item in manifest.items
-        if item.files
-        and (item.valid_to is None or item.valid_to > now)
-        and all(_have(content, file) for file in item.files)
-    ]
-    return tree.switch(content, complete)
+    def _take(self, file: File, unmoved: str) -> bool:
+        """Move a staged file among the blobs when it is what it should be; else say what is wrong.
 
+        Arguments: `unmoved` is why some file of the group did not come over, '' when all should be here.
+        """
+        staged = self._content / "staging" / file.sha256
+        if staged.is_symlink() or (staged.exists() and not staged.is_file()):
+            self._is_wrong(file, "expected a file, found something else")
+            return False
+        size = holding.staged_bytes(self._content, file)
+        if not staged.exists() or (size < file.size and unmoved):
+            why = unmoved or "The hangar offers it and does not have it: publish it anew"
+            self._received.problems.append(f"{file.path}: {file.sha256} did not come. {why}")
+            return False
+        if size != file.size:
+            self._is_wrong(file, f"expected {file.size} bytes, found {size}")
+            return False
+        found = files.sha256_of(staged)
+        if found != file.sha256:
+            self._is_wrong(file, f"expected sha256 {file.sha256}, found {found}")
+            return False
+        staged.chmod(0o644)
+        files.fsync(staged)
+        files.move(staged, tree.blob_path(self._content, file.sha256))
+        return True
 
-def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> dict[str, Any]:
-    """Return the heartbeat's `content`: the offered version and what is missing of it.
+    def _is_wrong(self, file: File, found: str) -> None:
+        (self._content / "staging" / file.sha256).unlink(missing_ok=True)
+        tries = self._state.wrong[file.sha256] = self._state.wrong.get(file.sha256, 0) + 1
+        then = "fetches it again" if tries < TRIES else "lets it wait until it is published anew"
+        self._received.problems.append(
+            f"{file.path}: {found}. It was removed; the next synchronisation {then}"
+        )
 
-    Arguments: sizes are bytes; `version` is '' before the first manifest, or when it is unreadable.
-    """
-    try:
-        manifest = offered(settings)
-    except BadManifest:
-        manifest = None
-    if manifest is None:
-        return {"version": "", "missing_files": 0, "missing_bytes": 0}
-    groups = plan(manifest, lambda file: _have(settings.content_dir, file), clock())
-    missing = [file for _, group in groups for file in group]
-    return {
-        "version": manifest.version,
-        "missing_files": len(missing),
-        "missing_bytes": sum(file.size for file in missing),
-    }
+    def _show(self) -> None:
+        for _ in range(2):
+            try:
+                self._received.switches += shown.show(self._settings, self._manifest, self._clock())
+                return
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                said = error
+            # What is shown stays; what was shown before it may go.
+            self.room.clear(self._clock())
+        self._received.problems.append(f"what came cannot be shown, the disk is full: {said}")
+
+    def _tidy(self) -> None:
+        with tree.locked(self._content):
+            tree.tidy(self._content, wanted(self._manifest, self._clock()))

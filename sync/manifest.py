@@ -1,6 +1,11 @@
-"""The content manifest: which items an aircraft should carry, and the hash of each of their files.
+"""The content manifest: which items an audience should carry, and the hash of each of their files.
 
-Pure: how it is written and checked, and in which order its files are fetched.
+Pure: how it is written and checked. It is one file, signature
+and all, so that the two are never of different versions:
+
+    {"format": 1, "version": "…", "audience": {…}, "items": […], "signature": "-----BEGIN SSH …"}
+
+Signed is what stands before `,"signature":`.
 """
 
 from __future__ import annotations
@@ -8,21 +13,44 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-__all__ = ["BadManifest", "File", "Item", "Manifest", "dump", "load", "plan"]
+__all__ = [
+    "BadManifest",
+    "File",
+    "Item",
+    "Manifest",
+    "Urgency",
+    "dump",
+    "load",
+    "seal",
+    "unseal",
+    "urgency",
+]
 
 FORMAT = 1
 MAX_BYTES = 64 * 2**20
-# Small items share one run of rsync; a large one has its own, so that it can be overtaken.
-GROUP_BYTES = 8 * 2**20
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+_MARK = b',"signature":'
 _NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+Urgency = tuple[int, datetime]
+"""The smaller, the more urgent: priority first, then what expires sooner."""
+
+
+def urgency(priority: int, valid_to: datetime | None) -> Urgency:
+    """Return how urgent that is; what never expires can wait longest.
+
+    >>> urgency(10, None) < urgency(100, None)
+    True
+    """
+    return priority, valid_to or _NEVER
 
 
 class BadManifest(Exception):
@@ -54,69 +82,141 @@ class Item:
         """The bytes of all its files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def urgency(self) -> Urgency:
+        """Where it stands among others."""
+        return urgency(self.priority, self.valid_to)
+
 
 @dataclass(frozen=True)
 class Manifest:
-    """All the items, in a fixed order; `version` is made from them, so equal means equal."""
+    """All the items in a fixed order, and for whom: `audience` as `sync.audience` writes it.
+
+    `refused` says which items it named that could not be taken, and why.
+    """
 
     items: tuple[Item, ...]
+    audience: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+    refused: tuple[str, ...] = ()
 
-    @property
-    def version(self) -> str:
-        """The first 16 digits of the items' SHA-256."""
-        return hashlib.sha256(_items(self)).hexdigest()[:16]
+    def __post_init__(self) -> None:
+        if not self.version:
+            written = [_written(item) for item in self.items]
+            object.__setattr__(self, "version", _version(written))
 
 
-def _items(manifest: Manifest) -> bytes:
-    items = [
-        {
-            "id": item.id,
-            "kind": item.kind,
-            "priority": item.priority,
-            "valid_from": item.valid_from and item.valid_from.isoformat(),
-            "valid_to": item.valid_to and item.valid_to.isoformat(),
-            "files": [
-                {"path": file.path, "sha256": file.sha256, "size": file.size} for file in item.files
-            ],
-        }
-        for item in manifest.items
-    ]
-    return json.dumps(items, separators=(",", ":")).encode()
+def _written(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "kind": item.kind,
+        "priority": item.priority,
+        "valid_from": item.valid_from and item.valid_from.isoformat(),
+        "valid_to": item.valid_to and item.valid_to.isoformat(),
+        "files": [
+            {"path": file.path, "sha256": file.sha256, "size": file.size} for file in item.files
+        ],
+    }
+
+
+def _version(items: list[dict[str, Any]]) -> str:
+    """The first 16 digits of the items' SHA-256: equal means equal."""
+    return hashlib.sha256(_json(items)).hexdigest()[:16]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def dump(manifest: Manifest) -> bytes:
-    """Return the manifest as JSON: `{"format", "version", "items": […]}`."""
-    head = f'{{"format":{FORMAT},"version":"{manifest.version}","items":'
-    return head.encode() + _items(manifest) + b"}\n"
+    """Return what is signed of a manifest: its JSON, but for the last brace."""
+    told = {
+        "format": FORMAT,
+        "version": manifest.version,
+        "audience": dict(manifest.audience),
+        "items": [_written(item) for item in manifest.items],
+    }
+    return _json(told)[:-1]
 
 
-def load(data: bytes) -> Manifest:
-    """Return the manifest in `data`, which came from outside; raises `BadManifest`.
+def seal(manifest: Manifest, sign: Callable[[bytes], bytes]) -> bytes:
+    """Return the file of a manifest: signed by `sign`, which gives an armoured signature."""
+    told = dump(manifest)
+    return told + _MARK + _json(sign(told).decode()) + b"}\n"
+
+
+def unseal(data: bytes, verify: Callable[[bytes, bytes], object]) -> Manifest:
+    """Return the manifest in a file that came from outside.
+
+    Arguments: `verify` is given what was signed and the signature, and raises what it will.
+    Raises `BadManifest`, before anything in it is believed.
+
+    >>> unseal(seal(Manifest(()), lambda told: b"ok"), lambda told, signature: None).items
+    ()
+    """
+    if len(data) > MAX_BYTES:
+        raise BadManifest(f"manifest: expected at most {MAX_BYTES} bytes, found {len(data)}")
+    told, mark, rest = data.rpartition(_MARK)
+    try:
+        whole = bool(mark) and rest.endswith(b"}\n")
+        signature = str(json.loads(rest[:-2])) if whole else ""
+    except ValueError:
+        signature = ""
+    if not signature:
+        raise BadManifest("manifest: expected a signature at its end, found none: it is cut or old")
+    verify(told, signature.encode())
+    return load(told)
+
+
+def load(told: bytes) -> Manifest:
+    """Return the manifest that `dump` wrote; raises `BadManifest`.
+
+    An item that is not as it should be is left out, and the others count.
 
     >>> load(dump(Manifest(()))).version == Manifest(()).version
     True
     """
-    if len(data) > MAX_BYTES:
-        raise BadManifest(f"manifest: expected at most {MAX_BYTES} bytes, found {len(data)}")
     try:
-        found = json.loads(data)
+        found = json.loads(told + b"}")
         if found["format"] != FORMAT:
             raise BadManifest(f"manifest: expected format {FORMAT}, found {found['format']!r}")
-        manifest = Manifest(tuple(_item(one) for one in found["items"]))
-    except (KeyError, TypeError, ValueError) as error:
+        listed, audience = found["items"], found.get("audience", {})
+        if not isinstance(listed, list) or not isinstance(audience, dict):
+            raise TypeError("items and audience")
+        version = _version(listed)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadManifest(f"manifest: expected the fields of format 1, found {error!r}") from None
-    if manifest.version != found.get("version"):
+    if version != found.get("version"):
         raise BadManifest(
-            f"manifest: expected version {found.get('version')}, found {manifest.version}: "
+            f"manifest: expected version {found.get('version')}, found {version}: "
             "it was altered or cut"
         )
-    return manifest
+    items: dict[str, Item] = {}
+    refused = []
+    for number, one in enumerate(listed, 1):
+        try:
+            item = _item(one)
+            if item.id in items:
+                raise ValueError("its id is another one's too")
+            items[item.id] = item
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            name = one.get("id") if isinstance(one, dict) else None
+            refused.append(f"item {number} of the manifest ({str(name)[:64]}) is refused: {error}")
+    return Manifest(tuple(items.values()), audience, version, tuple(refused))
 
 
 def _item(found: dict[str, Any]) -> Item:
     files = tuple(_file(one) for one in found["files"])
-    if len({file.path for file in files}) != len(files):
-        raise ValueError(f"item {found['id']} names a path twice")
+    paths = {file.path for file in files}
+    if len(paths) != len(files):
+        raise ValueError("it names a path twice")
+    for path in paths:
+        if not paths.isdisjoint(str(above) for above in PurePosixPath(path).parents):
+            raise ValueError(f"path {path!r} lies below another file of it")
+    sizes: dict[str, int] = {}
+    for file in files:
+        if sizes.setdefault(file.sha256, file.size) != file.size:
+            raise ValueError(f"{file.sha256} has two sizes")
     return Item(
         id=str(UUID(found["id"])),
         kind=str(found["kind"]),
@@ -142,46 +242,9 @@ def _file(found: dict[str, Any]) -> File:
     inside = (
         parts and not {"..", "/", "//"} & set(parts) and str(PurePosixPath(*parts)) == file.path
     )
-    if not inside or len(file.path) > 500 or not file.path.isprintable():
+    long = len(file.path) > 500 or any(len(part.encode()) > 255 for part in parts)
+    if not inside or long or not file.path.isprintable():
         raise ValueError(f"path {file.path!r} is not one inside an item")
     if not _HEX64.fullmatch(file.sha256) or file.size < 0:
         raise ValueError(f"{file.path} has no valid sha256 and size")
     return file
-
-
-def plan(
-    manifest: Manifest, have: Callable[[File], bool], now: datetime
-) -> list[tuple[tuple[Item, ...], tuple[File, ...]]]:
-    """Return what to fetch: groups of items, each with the files that are missing, first group first.
-
-    Items go by (priority, expiry, size): today's newspaper overtakes a film. One that has expired is
-    not fetched; one whose files are all here is in no group. A file that several items share is
-    fetched once.
-    """
-    asked: set[str] = set()
-    groups: list[tuple[list[Item], list[File]]] = []
-    room = 0
-    for item in _in_order(manifest.items, now):
-        missing = [
-            file for file in _once(item.files) if file.sha256 not in asked and not have(file)
-        ]
-        if not missing:
-            continue
-        asked |= {file.sha256 for file in missing}
-        size = sum(file.size for file in missing)
-        if not groups or size > room:
-            groups.append(([], []))
-            room = GROUP_BYTES
-        groups[-1][0].append(item)
-        groups[-1][1].extend(missing)
-        room -= size
-    return [(tuple(items), tuple(files)) for items, files in groups]
-
-
-def _in_order(items: Iterable[Item], now: datetime) -> list[Item]:
-    wanted = [item for item in items if item.valid_to is None or item.valid_to > now]
-    return sorted(wanted, key=lambda one: (one.priority, one.valid_to or _NEVER, one.size, one.id))
-
-
-def _once(files: Iterable[File]) -> list[File]:
-    return list({file.sha256: file for file in files}.values())

@@ -1,9 +1,10 @@
 """What the hangar offers each aircraft: a folder of hard links that its key may read.
 
 `sync/outbox/<AIRCRAFT>/` holds `down/<stream>/<epoch8>/*.cs`, links to those of the change-sets, sealed
-once for the fleet, that `sync.shelf` chose, and `content/manifest.json` with
-`content/blobs/ab/<sha256>`. One aircraft more costs links, no sealing and no copies. Links come before the
-manifest that names them and go after it, so a reader never finds a name without its file.
+once for the fleet, that `sync.shelf` chose, and `content/manifest.json`, a link to the one of its audience,
+with `content/blobs/ab/<sha256>`. One aircraft more costs links, no sealing, signing or copies. Links come
+before the manifest that names them and go after it, so a reader never finds a name without its file;
+`content/.head.json`, which comes last and does not travel, is what heartbeats are answered from.
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ import os
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.orm import Session
 
 from common.clock import utc_now
 from common.database import session
 from common.schema import Aircraft, Asset
 from common.schema import Item as CatalogueItem
 from common.settings import Settings, node_name
-from sync import files, tree
-from sync.manifest import File, Item, Manifest, dump, load
+from sync import files, signature, tree
+from sync.audience import Audience, audience_of
+from sync.issue import HEAD, head_path, issue, issued, manifest_path, sweep
+from sync.manifest import File, Item, Manifest
 from sync.shelf import Shelf, lay_out
 
 __all__ = ["offer", "publish", "store"]
@@ -59,21 +64,32 @@ def store(settings: Settings, source: Path) -> tuple[str, int]:
 def publish(
     engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now
 ) -> list[str]:
-    """Write the manifest of what is published and has not expired, and offer it to every aircraft.
+    """Write and sign each audience's manifest of what is published and has not expired, and offer it.
 
     An item whose validity begins later is in it: its files travel before it may be seen. Returns in
-    words which items were left out because a file of theirs is not at the hangar.
+    words which items were left out because a file of theirs is not at the hangar, and what else is wrong.
     """
+    content = settings.content_dir
     # Read and written in one go: of two editors who publish at once, the later one's list stays.
     with _alone(engine, "publish"):
-        manifest, problems = _manifest(engine, settings.content_dir, clock())
-        files.write_durably(settings.content_dir / "manifest.json", dump(manifest))
+        with session(engine) as database:
+            fleet = {one.name: audience_of(one) for one in database.scalars(select(Aircraft))}
+            published, problems = _published(database, content, clock())
+            chosen = {
+                audience: tuple(item for one, item in published if audience.wants(one))
+                for audience in set(fleet.values())
+            }
+        sign = partial(signature.sign, settings.dispatch_key)
+        try:
+            for audience, items in chosen.items():
+                issue(content, audience, Manifest(items, audience.json()), sign)
+        except signature.BadSignature as error:
+            problems.append(f"no content is offered anew: {error}")
     for problem in problems:
         log.error("%s", problem)
-    with session(engine) as database:
-        names = database.scalars(select(Aircraft.name).order_by(Aircraft.name)).all()
-    for name in names:
-        offer(engine, settings, name)
+    for name in sorted(fleet):
+        offer(engine, settings, name, whole=True)
+    sweep(content, fleet.values())
     return problems
 
 
@@ -82,13 +98,15 @@ def offer(
     settings: Settings,
     aircraft: str,
     *,
+    whole: bool = False,
     clock: Callable[[], datetime] = utc_now,
     shelves: MutableMapping[str, Shelf] | None = None,
 ) -> None:
     """Bring one aircraft's outbox up to date: the change-sets that it lacks, the manifest, its blobs.
 
     Arguments: how far the aircraft has come is what its last heartbeat said; `shelves` is what was looked
-    at for another one already.
+    at for another one already; with `whole` each blob is looked for, also where the manifest is offered
+    already.
     """
     base = settings.sync_dir / "outbox" / node_name(aircraft)
     with _alone(engine, f"offer {aircraft}") as connection:
@@ -97,21 +115,45 @@ def offer(
         ).one_or_none()
         body, seen = (heard.last_body, heard.last_seen) if heard else (None, None)
         lay_out(engine, settings, base, body, seen, clock(), {} if shelves is None else shelves)
-        try:
-            manifest = load((settings.content_dir / "manifest.json").read_bytes())
-        except FileNotFoundError:
-            base.mkdir(parents=True, exist_ok=True)
-            return
-        hashes = {file.sha256 for item in manifest.items for file in item.files}
-        for sha256 in hashes:
-            blob = tree.blob_path(settings.content_dir, sha256)
-            _link_all([(sha256, blob)], base / "content" / "blobs" / sha256[:2])
-        told, text_now = base / "content" / "manifest.json", dump(manifest)
-        # One that says the same is left alone: every aircraft would fetch it again.
-        if not told.exists() or told.read_bytes() != text_now:
-            files.write_durably(told, text_now, mode=0o444)
-        for folder in (base / "content" / "blobs").glob("??"):
-            _remove_others(folder, hashes)
+        with session(engine) as database:
+            one = database.get(Aircraft, aircraft)
+            audience = audience_of(one) if one else None
+        base.mkdir(parents=True, exist_ok=True)
+        if audience is not None:
+            _offer_content(settings.content_dir, audience, base / "content", whole)
+
+
+def _offer_content(content: Path, audience: Audience, folder: Path, whole: bool) -> None:
+    """Link what the audience's manifest names, the manifest, and last what heartbeats are answered from."""
+    head, told = head_path(content, audience), manifest_path(content, audience)
+    if _same(head, folder / HEAD) and _same(told, folder / "manifest.json") and not whole:
+        return
+    manifest = issued(content, audience)
+    if manifest is None or not head.exists():
+        return
+    hashes = {file.sha256 for item in manifest.items for file in item.files}
+    for sha256 in hashes:
+        blob = tree.blob_path(content, sha256)
+        _link_all([(sha256, blob)], folder / "blobs" / sha256[:2])
+    _relink(told, folder / "manifest.json")
+    for below in (folder / "blobs").glob("??"):
+        _remove_others(below, hashes)
+    _relink(head, folder / HEAD)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def _relink(source: Path, target: Path) -> None:
+    """Make a name another one of a file, in one step."""
+    if _same(source, target):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.new")
+    beside.unlink(missing_ok=True)
+    os.link(source, beside)
+    files.move(beside, target)
 
 
 @contextmanager
@@ -125,38 +167,39 @@ def _alone(engine: Engine, what: str) -> Iterator[Connection]:
         yield connection
 
 
-def _manifest(engine: Engine, content: Path, now: datetime) -> tuple[Manifest, list[str]]:
-    items, problems = [], []
-    with session(engine) as database:
-        published = database.scalars(
-            select(CatalogueItem)
-            .where(CatalogueItem.published)
-            .where((CatalogueItem.valid_to.is_(None)) | (CatalogueItem.valid_to > now))
-            .order_by(CatalogueItem.id)
-        ).all()
-        assets: dict[object, list[Asset]] = {}
-        for asset in database.scalars(select(Asset).order_by(Asset.item_id, Asset.path)):
-            assets.setdefault(asset.item_id, []).append(asset)
-        for one in published:
-            own = assets.get(one.id, [])
-            lacking = [asset.path for asset in own if not _is_here(content, asset)]
-            if lacking:
-                problems.append(
-                    f"{one.kind} {one.id} is not offered: {', '.join(lacking[:3])} is not among the "
-                    "hangar's blobs; import it again"
-                )
-                continue
-            items.append(
-                Item(
-                    id=str(one.id),
-                    kind=one.kind,
-                    priority=one.priority,
-                    valid_from=one.valid_from,
-                    valid_to=one.valid_to,
-                    files=tuple(File(asset.path, asset.sha256, asset.size) for asset in own),
-                )
+def _published(
+    database: Session, content: Path, now: datetime
+) -> tuple[list[tuple[CatalogueItem, Item]], list[str]]:
+    """Return what is published as it stands in manifests, and what cannot be offered and why."""
+    found, problems = [], []
+    published = database.scalars(
+        select(CatalogueItem)
+        .where(CatalogueItem.published)
+        .where((CatalogueItem.valid_to.is_(None)) | (CatalogueItem.valid_to > now))
+        .order_by(CatalogueItem.id)
+    ).all()
+    assets: dict[object, list[Asset]] = {}
+    for asset in database.scalars(select(Asset).order_by(Asset.item_id, Asset.path)):
+        assets.setdefault(asset.item_id, []).append(asset)
+    for one in published:
+        own = assets.get(one.id, [])
+        lacking = [asset.path for asset in own if not _is_here(content, asset)]
+        if lacking:
+            problems.append(
+                f"{one.kind} {one.id} is not offered: {', '.join(lacking[:3])} is not among the "
+                "hangar's blobs; import it again"
             )
-    return Manifest(tuple(items)), problems
+            continue
+        item = Item(
+            id=str(one.id),
+            kind=one.kind,
+            priority=one.priority,
+            valid_from=one.valid_from,
+            valid_to=one.valid_to,
+            files=tuple(File(asset.path, asset.sha256, asset.size) for asset in own),
+        )
+        found.append((one, item))
+    return found, problems
 
 
 def _is_here(content: Path, asset: Asset) -> bool:

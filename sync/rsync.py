@@ -11,17 +11,20 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.settings import Settings
 
-__all__ = ["Link", "LinkLost", "Moved", "Refused", "TransferError", "link_for"]
+__all__ = ["Link", "LinkLost", "Moved", "NoRoom", "Refused", "TransferError", "link_for"]
 
 TIMEOUT_S = 60
 CLOSE_S = 10
+# How often whoever watches a transfer is asked whether it should stop, and how long stopping may take.
+LOOK_S = 0.5
+STOP_S = 10
 _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.M)
 _RECEIVED = re.compile(rb"^Total bytes received: (\d+)$", re.M)
 # rsync(1), "EXIT VALUES". Those that the other end or the way to it causes:
@@ -29,6 +32,7 @@ _LINK_CODES = {10, 12, 30, 35, 255}
 # What vanished while it ran was withdrawn in between; the next run sees what is there then.
 _VANISHED = 24
 _PARTIAL = 23
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 _REFUSALS = (
     "Host key verification failed",
     "Permission denied (",
@@ -48,23 +52,29 @@ class Refused(TransferError):
     """The hangar answered and said no: a key, a host key or a command is not what it expects."""
 
 
+class NoRoom(TransferError):
+    """The disk here took no more; what arrived is kept."""
+
+
 @dataclass(frozen=True)
 class Moved:
     """Bytes on the link as rsync counts them (inside SSH).
 
     `problem` says in words why some file could not be read or written, at either end; '' when all
-    came.
+    came. `stopped`: it was asked to stop before its end, and its bytes are not known.
     """
 
     sent: int = 0
     received: int = 0
     problem: str = ""
+    stopped: bool = False
 
     def __add__(self, other: Moved) -> Moved:
         return Moved(
             self.sent + other.sent,
             self.received + other.received,
             self.problem or other.problem,
+            self.stopped or other.stopped,
         )
 
 
@@ -89,14 +99,26 @@ class Link:
         mirror += ["--exclude=/content/blobs", "--exclude=.*"]
         return self._run([*mirror, "--chmod=D0755,F0644", f"{self.host}:./", f"{folder}/"])
 
-    def fetch(self, hashes: Iterable[str], staging: Path) -> Moved:
-        """Fetch blobs into `staging/<sha256>`, going on where a former run was cut."""
+    def fetch(
+        self,
+        hashes: Iterable[str],
+        staging: Path,
+        *,
+        largest: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Moved:
+        """Fetch blobs into `staging/<sha256>`, going on where a former run was cut.
+
+        Arguments: a blob of more than `largest` bytes is left where it is; `stop` is asked twice a
+        second whether this should make way, and what came until then is kept.
+        """
         staging.mkdir(parents=True, exist_ok=True)
         names = "".join(f"{sha256[:2]}/{sha256}\n" for sha256 in hashes)
         flags = ["-t", "--inplace", "--no-whole-file", "--fsync", "--chmod=F0644"]
         flags += ["--files-from=-", "--no-relative"]
+        flags += [] if largest is None else [f"--max-size={largest}b"]
         source = f"{self.host}:content/blobs/"
-        return self._run([*flags, source, f"{staging}/"], names.encode())
+        return self._run([*flags, source, f"{staging}/"], names.encode(), stop)
 
     def close(self) -> None:
         """End the SSH connection that the runs shared; there may be none.
@@ -112,22 +134,24 @@ class Link:
                 check=False,
             )
 
-    def _run(self, arguments: list[str], stdin: bytes = b"") -> Moved:
+    def _run(
+        self, arguments: list[str], stdin: bytes = b"", stop: Callable[[], bool] | None = None
+    ) -> Moved:
         # No deadline over all: a long transfer on a slow link is legal. A dead one ends by rsync's
         # own time-out, and by that of the SSH connection below it.
         command = ["rsync", "--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
         command += ["-e", shlex.join(self.shell), *arguments]
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, check=False, env={**_ENVIRONMENT}
-        )
-        said = done.stderr.decode(errors="replace").strip()[-2000:]
-        if done.returncode not in {0, _PARTIAL, _VANISHED}:
-            raise self._error(done.returncode, said)
-        sent, received = _SENT.search(done.stdout), _RECEIVED.search(done.stdout)
+        code, told, heard, stopped = _watched(command, stdin, stop)
+        if stopped and code:
+            return Moved(stopped=True)
+        said = heard.decode(errors="replace").strip()[-2000:]
+        if code not in {0, _PARTIAL, _VANISHED} or _NO_ROOM.search(said):
+            raise self._error(code, said)
+        sent, received = _SENT.search(told), _RECEIVED.search(told)
         return Moved(
             sent=int(sent[1]) if sent else 0,
             received=int(received[1]) if received else 0,
-            problem=self._partial(said) if done.returncode == _PARTIAL else "",
+            problem=self._partial(said) if code == _PARTIAL else "",
         )
 
     def _partial(self, said: str) -> str:
@@ -146,6 +170,8 @@ class Link:
                     "with the key it has now? Converging the hangar and this aircraft renews "
                     "keys and host keys"
                 )
+        if _NO_ROOM.search(said):
+            return NoRoom(f"this disk takes no more: {first}. `df` shows how full it is")
         if code in _LINK_CODES:
             return LinkLost(
                 f"{self.host}: the link was lost (rsync {code}: {first}). What arrived is kept; "
@@ -155,6 +181,40 @@ class Link:
             f"{self.host}: rsync failed with {code}: {first}. See rsync(1), EXIT VALUES; a full "
             "disk here shows in `df`"
         )
+
+
+def _watched(
+    command: list[str], stdin: bytes, stop: Callable[[], bool] | None
+) -> tuple[int, bytes, bytes, bool]:
+    """Run it to its end, or until it should stop; returns its code and output, and whether it was told to."""
+    pipe, given, stopped = subprocess.PIPE, stdin or None, False
+    # In our own process group: what ends this session ends its rsync too.
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env={**_ENVIRONMENT}
+    ) as running:
+        try:
+            while True:
+                try:
+                    told, heard = running.communicate(given, None if stop is None else LOOK_S)
+                except subprocess.TimeoutExpired:
+                    given = None
+                    if not stopped and stop is not None and stop():
+                        stopped = True
+                        _stop(running)
+                    continue
+                return running.returncode, told, heard, stopped
+        finally:
+            if running.poll() is None:
+                running.kill()
+
+
+def _stop(running: subprocess.Popen[bytes]) -> None:
+    # rsync ends its other half and its shell itself, and leaves what it wrote.
+    running.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        running.wait(STOP_S)
+        return
+    running.kill()
 
 
 def _first(said: str) -> str:

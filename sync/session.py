@@ -21,6 +21,7 @@ from common.clock import utc_now
 from common.settings import Settings
 from sync import content, files, retention, seal
 from sync.apply import apply_all
+from sync.overtake import Overtaking
 from sync.rsync import Link, Moved, link_for
 
 __all__ = ["Busy", "Report", "lock_path", "run"]
@@ -85,22 +86,28 @@ def run(
         try:
             pushed = _push(engine, settings, way, progress, clock())
             report.pushed = not pushed.problem
-            pulled = _pull(settings, way, progress)
-            outcome = apply_all(engine, settings, files.HANGAR)
-            report.applied_batches, report.applied_rows = outcome.batches, outcome.rows
-            progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
-            for waits in outcome.waiting:
-                progress(waits)
-            if outcome.quarantined:
-                progress(f"{outcome.quarantined} of the rows went into quarantine")
-            received = content.receive(settings, way, progress, clock=clock)
+            moved, problems, received = pushed, [pushed.problem], content.Received(overtaken=True)
+            overtaking = Overtaking(settings)
+            while received.overtaken:
+                pulled = _pull(settings, way, progress)
+                outcome = apply_all(engine, settings, files.HANGAR)
+                report.applied_batches += outcome.batches
+                report.applied_rows += outcome.rows
+                progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
+                for waits in outcome.waiting:
+                    progress(waits)
+                if outcome.quarantined:
+                    progress(f"{outcome.quarantined} of the rows went into quarantine")
+                came = content.receive(settings, way, progress, clock=clock, overtaking=overtaking)
+                moved += pulled
+                problems += [pulled.problem, *outcome.problems]
+                received = received.then(came)
         finally:
             way.close()
+        moved += received.moved
         report.content_files, report.content_version = received.files, received.version
-        moved = pushed + pulled + received.moved
         report.bytes_sent, report.bytes_received = moved.sent, moved.received
-        unmoved = [part.problem for part in (pushed, pulled) if part.problem]
-        report.problems = unmoved + outcome.problems + received.problems
+        report.problems = [*filter(None, dict.fromkeys(problems)), *received.problems]
     report.seconds = time.monotonic() - began
     return report
 

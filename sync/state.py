@@ -10,9 +10,9 @@ from typing import Any, TypedDict
 from sqlalchemy import Engine, text
 
 from common.settings import Settings, node_name
-from sync import backfill, chain, content, divergence, files, held
+from sync import backfill, chain, divergence, files, held, holding
 from sync.apply import received_streams
-from sync.manifest import BadManifest, load
+from sync.issue import HEAD, read_head
 from sync.seal import own_streams
 
 __all__ = ["Due", "Head", "acks", "due", "heads", "local_state"]
@@ -23,7 +23,8 @@ WHY = 500  # characters of why a stream stands still; all of it is in sync.held
 @dataclass(frozen=True)
 class Due:
     """What an aircraft should synchronise, of `up`, `cat`, `usr`, `content` in that order, and whether
-    it has sealed anything that was not applied here.
+    it has sealed anything that was not applied here; `urgent` is the most urgent that came since it
+    began to follow the manifest that it names (`sync.issue.Head`).
 
     Arguments: `wants` are streams of it that should be sent anew, and `former` is how far what it keeps of
     histories that it left was applied, by stream and history.
@@ -31,6 +32,7 @@ class Due:
 
     names: list[str]
     unapplied: bool
+    urgent: dict[str, Any] | None = None
     wants: dict[str, str] = field(default_factory=dict)
     former: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -159,7 +161,7 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
         "down": {
             stream: came.heads.get(stream, nothing) for stream in received_streams("aircraft")
         },
-        "content": content.local_state(settings),
+        "content": holding.local_state(settings),
         **_special(engine, settings, came),
     }
 
@@ -208,9 +210,10 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
         there = _mapping(down.get(stream))
         if there.get("epoch") != head["epoch"] or there.get("seq") != head["seq"]:
             wanted.append(stream)
-    offered = _published_version(settings)
+    offered = read_head(settings.sync_dir / "outbox" / node_name(aircraft) / "content" / HEAD)
     there = _mapping(body.get("content"))
-    if offered and (there.get("version") != offered or there.get("missing_files")):
+    follows = str(there.get("version", ""))
+    if offered.version and (follows != offered.version or there.get("missing_files")):
         wanted.append("content")
     unapplied = any(
         _applied(came.heads.get(stream), _mapping(there)) != _mapping(there).get("sealed", 0)
@@ -235,7 +238,8 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
         for stream, histories in kept.items()
         if histories
     }
-    return Due(wanted, unapplied or bool(former), wants, former)
+    urgent = offered.urgent(follows) if follows != offered.version else None
+    return Due(wanted, unapplied or bool(former), urgent, wants, former)
 
 
 def _former_acks(
@@ -252,13 +256,6 @@ def _former_acks(
             {"peer": aircraft, "stream": stream, "former": former},
         )
         return {files.epoch8(row.epoch): {"seq": row.seq, "sha256": row.sha256} for row in rows}
-
-
-def _published_version(settings: Settings) -> str:
-    try:
-        return load((settings.content_dir / "manifest.json").read_bytes()).version
-    except (FileNotFoundError, BadManifest):
-        return ""
 
 
 def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> bool:

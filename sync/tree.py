@@ -2,21 +2,24 @@
 
 `versions/<n>/items/<item id>/<path>` are links to blobs; `versions/<n>/items.json` names exactly the
 items that are whole. `current` points to one version and is replaced by rename, so a reader sees the
-old tree or the new one. A blob that no manifest and no kept version names is removed.
+old tree or the new one. A blob that no manifest and no kept version names is removed. Whoever changes
+the tree holds `locked` from looking at what is here until it is changed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sync import files
 from sync.manifest import Item
 
-__all__ = ["blob_path", "shown", "switch", "tidy"]
+__all__ = ["blob_path", "locked", "shown", "switch", "tidy"]
 
 
 def blob_path(content: Path, sha256: str) -> Path:
@@ -26,6 +29,18 @@ def blob_path(content: Path, sha256: str) -> Path:
     PosixPath('/c/blobs/ab')
     """
     return content / "blobs" / sha256[:2] / sha256
+
+
+@contextmanager
+def locked(content: Path) -> Iterator[None]:
+    """Wait until nobody else changes the tree, and keep them from it."""
+    files.make_folder(content)
+    descriptor = os.open(content / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def shown(content: Path) -> dict[str, list[str]]:
@@ -75,21 +90,21 @@ def _links(content: Path) -> object:
         return None
 
 
-def tidy(content: Path, wanted: set[str]) -> None:
+def tidy(content: Path, wanted: set[str], *, former: bool = True) -> None:
     """Remove versions before the last but one, blobs that nothing names, and abandoned staging.
 
-    Arguments: `wanted` are the hashes that the manifest names, complete or not.
+    Arguments: `wanted` are the hashes that are kept, complete or not; `former` whether the version
+    before the one that is shown stays for readers that have just opened it.
     """
     current = content / "current"
     shown_now = os.readlink(current).rsplit("/", 1)[-1] if current.is_symlink() else ""
     numbers = sorted(int(path.name) for path in (content / "versions").glob("[0-9]*"))
-    # The one before stays for readers that have just opened it.
-    former = [str(number) for number in numbers if str(number) != shown_now]
-    for name in former[:-1]:
+    others = [str(number) for number in numbers if str(number) != shown_now]
+    for name in others[:-1] if former else others:
         shutil.rmtree(content / "versions" / name)
     shutil.rmtree(content / "versions" / ".new", ignore_errors=True)
     for blob in (content / "blobs").glob("??/*"):
-        if blob.name not in wanted and blob.stat().st_nlink == 1:
+        if blob.name not in wanted and blob.lstat().st_nlink == 1:
             blob.unlink()
     for staged in (content / "staging").glob("*"):
         # Taken, and a power cut brought its former name back.

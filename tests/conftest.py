@@ -217,8 +217,18 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def hangar_key(_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hangar's private key; beside it, in `signers`, is who may sign: the hangar with it."""
+    key = tmp_path_factory.mktemp("keys") / "dispatch_ed25519"
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(argv, check=True)
+    key.with_name("signers").write_text(f"hangar {key.with_suffix('.pub').read_text()}")
+    return key
+
+
 @pytest.fixture
-def new_settings() -> Iterator[Callable[..., Settings]]:
+def new_settings(hangar_key: Path) -> Iterator[Callable[..., Settings]]:
     """Makes settings of a host whose folders are below one that is removed afterwards."""
     top = Path(tempfile.mkdtemp(prefix="turnaround-", dir=_fast_folder()))
 
@@ -231,6 +241,8 @@ def new_settings() -> Iterator[Callable[..., Settings]]:
             "state_dir": home / "state",
             "run_dir": home / "run",
             "current_dir": home / "current",
+            "dispatch_key": hangar_key,
+            "hangar_signers": hangar_key.with_name("signers"),
             **more,
         }
         return Settings(**values)

@@ -26,7 +26,8 @@ from onboard_app.agent.loop import Agent
 from onboard_app.agent.running import Runner, locked
 from onboard_app.agent.sync_now import FAILED, sync_now
 from onboard_app.avionics.store import RedisStore
-from sync import ack, backfill, retention, session
+from sync import ack, backfill, overtake, retention, session
+from sync.shown import Windows
 
 log = logging.getLogger("onboard_app.agent")
 
@@ -52,6 +53,7 @@ def serve(settings: Settings) -> int:
         body,
         partial(ack.accept, engine, settings),
         runner,
+        partial(overtake.ask, settings),
         answer=partial(backfill.answer, engine, settings),
         heal=partial(ack.heal, engine, settings),
     )
@@ -66,7 +68,14 @@ def serve(settings: Settings) -> int:
     # A daemon: what it does is whole at each commit, and a table takes its time to be made smaller.
     threading.Thread(target=keep_house, args=(make_room, stop), name="house", daemon=True).start()
     log.info("%s beats to %s", settings.node, settings.hangar_url)
-    agent.run(wake, stop, Watchdog(ALIVE_WITHIN_S).feed)
+    watchdog, windows = Watchdog(ALIVE_WITHIN_S), Windows(settings)
+
+    def alive() -> None:
+        watchdog.feed()
+        # A newspaper ends in the air too.
+        windows.turn()
+
+    agent.run(wake, stop, alive)
     return 0
 
 

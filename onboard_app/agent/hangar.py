@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import requests
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 CONNECT_S, ANSWER_S = 5.0, 15.0
 LARGEST = 64 * 1024
@@ -32,6 +40,22 @@ class Applied(BaseModel):
     sha256: Annotated[str, Field(max_length=64)]
 
 
+class Urgent(BaseModel):
+    """The most urgent that the hangar offers and the manifest held here does not name."""
+
+    version: Annotated[str, Field(max_length=64)]
+    priority: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    valid_to: AwareDatetime | None = None
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Urgent | None:
+    """A hint is not worth a heartbeat: one that is malformed is none."""
+    try:
+        return handler(value)  # type: ignore[no-any-return]
+    except ValidationError:
+        return None
+
+
 class Reply(BaseModel):
     """What the hangar answers; fields that are not known here belong to a newer hangar."""
 
@@ -43,6 +67,7 @@ class Reply(BaseModel):
     needs: dict[Annotated[str, Field(max_length=32)], AwareDatetime] = {}
     wants: dict[Annotated[str, Field(max_length=32)], Annotated[str, Field(max_length=32)]] = {}
     former: dict[str, dict[str, Applied]] = {}
+    urgent: Annotated[Urgent | None, WrapValidator(_or_none)] = None
 
 
 class Hangar:

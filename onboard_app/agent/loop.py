@@ -47,6 +47,7 @@ class Agent:
         heal: takes the streams as the heartbeat told them, those that the hangar wants anew, and how far it
             has what is left of former histories; may raise.
         syncs: starts synchronisations.
+        hurry: told what the hangar offers that is more urgent; may raise.
         clock: seconds, monotonic.
         chance: evenly spread from 0 to 1.
     """
@@ -57,13 +58,15 @@ class Agent:
         body: Callable[[], Mapping[str, Any]],
         accept: Callable[[Mapping[str, Any]], object],
         syncs: Syncs,
+        hurry: Callable[[Mapping[str, Any]], object],
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         answer: Callable[[Mapping[str, Any]], object] = lambda needs: None,
         heal: Callable[..., object] = lambda said, wants, former: None,
     ) -> None:
         self._hangar, self._body, self._accept, self._syncs = hangar, body, accept, syncs
-        self._clock, self._chance, self._answer, self._heal = clock, chance, answer, heal
+        self._hurry, self._heal = hurry, heal
+        self._clock, self._chance, self._answer = clock, chance, answer
         self._interval_s = FIRST_INTERVAL_S
         self._failures = 0
         self._acks: Mapping[str, Any] = {}
@@ -107,6 +110,11 @@ class Agent:
                 self._heal(body.get("up", {}), list(reply.wants), former)
             except Exception as error:  # it says so with every reply
                 log.error("could not begin anew what the hangar wants: %s", error)
+        if reply.urgent:
+            try:
+                self._hurry(reply.urgent.model_dump(mode="json"))
+            except OSError as error:
+                log.error("could not ask the synchronisation to make way: %s", error)
         now, self._hold = self._clock(), self._hold.heard(reply.due)
         free = self._hold.over(now) and not self._syncs.running
         if reply.due and free and self._syncs.start():

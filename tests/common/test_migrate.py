@@ -57,4 +57,4 @@ def test_migrations_are_found_from_any_folder(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == "0007"
+    assert found.stdout.strip() == "0009"

@@ -230,6 +230,15 @@ class TestDispatching:
         monkeypatch.setattr(state, "due", lambda *_: state.Due(["cat", "content"], False))
         monkeypatch.setattr(state, "acks", lambda *_: {})
 
+    def test_what_is_more_urgent_is_told_to_one_that_synchronises(self, app, monkeypatch) -> None:
+        from sync import state
+
+        urgent = {"version": "v", "priority": 10, "valid_to": None}
+        monkeypatch.setattr(state, "due", lambda *_: state.Due(["content"], False, urgent))
+        # One that does not begins with the manifest that is offered.
+        assert "urgent" not in beat(app).json
+        assert beat(app, syncing=True).json["urgent"] == urgent
+
     def test_an_aircraft_that_is_behind_is_called_once(self, app, queue) -> None:
         for _ in range(3):
             beat(app)

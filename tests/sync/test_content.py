@@ -18,7 +18,7 @@ import pytest
 
 from common.database import session as database_session
 from common.schema import Asset, Item
-from sync import content, publish, rsync, tree
+from sync import content, files, holding, publish, rsync, shown, tree
 from sync.rsync import Link, LinkLost, Moved
 from tests.sync.ends import End, link_to, run
 
@@ -28,7 +28,7 @@ Clock = Callable[[], datetime]
 
 @pytest.fixture
 def hangar(hangar: End) -> End:
-    run(hangar, "insert into aircraft (name, tower) values ('EC-TAA', 'a')")
+    run(hangar, "insert into aircraft (name, tower, airline) values ('EC-TAA', 'a', 'TA')")
     return hangar
 
 
@@ -62,7 +62,7 @@ def offer(hangar: End, aircraft: End, clock: Clock) -> list[str]:
 
 
 def pull(hangar: End, aircraft: End) -> Moved:
-    inbox = content._offered_path(aircraft.settings).parents[1]
+    inbox = files.inbox(aircraft.settings, files.HANGAR).parent
     return link_to(hangar, "EC-TAA").pull(inbox)
 
 
@@ -86,7 +86,7 @@ def test_an_item_arrives_whole_and_is_shown(aircraft: End, hangar: End, clock: C
     assert visible(aircraft) == {film: sorted(files)}
     shown = aircraft.settings.content_dir / "current" / "items" / film
     assert {path: (shown / path).read_bytes() for path in files} == files
-    assert content.local_state(aircraft.settings, clock=clock) == {
+    assert holding.local_state(aircraft.settings, clock=clock) == {
         "version": received.version,
         "missing_files": 0,
         "missing_bytes": 0,
@@ -124,7 +124,7 @@ def test_the_newspaper_is_there_to_read_before_the_film_has_come(
     seen: list[dict[str, list[str]]] = []
 
     class Cut(Link):
-        def fetch(self, hashes: object, staging: Path) -> Moved:
+        def fetch(self, hashes: object, staging: Path, **_: object) -> Moved:
             seen.append(visible(aircraft))
             if len(seen) == 1:
                 return link_to(hangar, "EC-TAA").fetch(hashes, staging)  # type: ignore[arg-type]
@@ -157,7 +157,7 @@ def test_an_item_with_a_file_missing_or_wrong_stays_hidden(
     assert len(received.problems) == 2
     assert any("expected sha256" in problem for problem in received.problems)
     assert any("did not come" in one and "No such file" in one for one in received.problems)
-    assert content.local_state(aircraft.settings, clock=clock)["missing_files"] == 2
+    assert holding.local_state(aircraft.settings, clock=clock)["missing_files"] == 2
     # The hangar is mended: the next run brings just those two.
     for blob in outbox.glob("??/*"):
         if blob.read_bytes() == b"wrong":
@@ -179,7 +179,10 @@ def test_what_cannot_be_offered_whole_is_not_offered(
         asset.sha256 = "f" * 64
     (problem,) = offer(hangar, aircraft, clock)
     assert "is not among the hangar's blobs; import it again" in problem
-    receive(hangar, aircraft, clock)
+    assert receive(hangar, aircraft, clock).files == 1
+    assert visible(aircraft) == {}, "what begins tomorrow is here and not shown"
+    clock.advance(days=1)  # type: ignore[attr-defined]
+    shown.Windows(aircraft.settings, clock).turn()
     assert list(visible(aircraft)) == [str(UUID(int=3))]
 
 
@@ -214,7 +217,7 @@ def test_readers_see_the_old_or_the_new_tree_never_a_mixture(
         add_item(hangar, number, {name: data for name in ("a", "b")})
         offer(hangar, aircraft, clock)
         receive(hangar, aircraft, clock)
-        manifest = content.offered(aircraft.settings)
+        manifest = holding.offered(aircraft.settings)
         assert manifest is not None
         trees.append([item for item in manifest.items if item.id == str(UUID(int=number))])
     script = textwrap.dedent(

@@ -22,7 +22,7 @@ HERE = "(pg_current_wal_insert_lsn() - '0/0')::bigint"
 
 @pytest.fixture
 def hangar(hangar: End) -> End:
-    run(hangar, f"insert into aircraft (name, tower) values ('{NAME}', 'a')")
+    run(hangar, f"insert into aircraft (name, tower, airline) values ('{NAME}', 'a', 'TA')")
     publish.publish(hangar.engine, hangar.settings)
     return hangar
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -31,7 +32,10 @@ def other(new_end: Callable[..., End]) -> End:
 @pytest.fixture
 def hangar(hangar: End) -> End:
     """The hangar, with two aircraft in its fleet."""
-    run(hangar, "insert into aircraft (name, tower) values ('EC-TAA', 'a'), ('EC-TAB', 'b')")
+    run(
+        hangar,
+        "insert into aircraft (name, tower, airline) values ('EC-TAA', 'a', 'TA'), ('EC-TAB', 'b', 'TA')",
+    )
     publish.publish(hangar.engine, hangar.settings)
     return hangar
 
@@ -241,12 +245,12 @@ def test_power_lost_in_any_transfer_loses_and_doubles_nothing(
     good = link_to(hangar, "EC-TAA")
 
     class Dying(Link):
-        def _run(self, arguments: list[str], stdin: bytes = b"") -> Moved:
+        def _run(self, arguments: list[str], stdin: bytes = b"", *more: Any) -> Moved:
             now = {"push": f"{self.host}:./", "pull": "--delete", "fetch": "--inplace"}
             if now[step] not in (arguments[-1:] if step == "push" else arguments):
-                return super()._run(arguments, stdin)
+                return super()._run(arguments, stdin, *more)
             if arrived:
-                super()._run(arguments, stdin)
+                super()._run(arguments, stdin, *more)
             raise PowerCut(step)
 
     with pytest.raises(PowerCut):

@@ -126,3 +126,22 @@ def test_an_answer_that_does_not_come_is_silence(monkeypatch):
 def test_the_proxy_of_the_environment_is_not_asked(server, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert Hangar(server.url).beat({}).due == ["up", "cat"]
+
+
+URGENT = {"version": "5f0c", "priority": 10, "valid_to": "2026-11-23T23:00:00Z"}
+
+
+@pytest.mark.parametrize("end", ["2026-11-23T23:00:00Z", None])
+def test_what_is_urgent_is_heard(end):
+    reply = hangar.parse(json.dumps(REPLY | {"urgent": URGENT | {"valid_to": end}}).encode(), "")
+    assert reply.urgent.model_dump(mode="json") == URGENT | {"valid_to": end}
+
+
+@pytest.mark.parametrize(
+    "urgent",
+    [None, 7, [], {}, URGENT | {"priority": "high"}, URGENT | {"version": "x" * 65},
+     URGENT | {"valid_to": "2026-11-23T23:00:00"}, {"priority": 10}],
+)  # fmt: skip
+def test_a_hint_that_is_malformed_is_none_and_the_rest_is_heard(urgent):
+    reply = hangar.parse(json.dumps(REPLY | {"urgent": urgent}).encode(), "")
+    assert (reply.urgent, reply.due) == (None, ["up", "cat"])

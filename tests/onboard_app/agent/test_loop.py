@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from onboard_app.agent.hangar import Ack, Reply, Unheard
+from onboard_app.agent.hangar import Ack, Reply, Unheard, Urgent
 from onboard_app.agent.loop import Agent
 
 ACK = Ack(epoch="e", seq=4, sha256="f")
@@ -40,14 +40,15 @@ class Syncs:
 class Bench:
     """An agent on a clock that moves by what it waits."""
 
-    def __init__(self, *replies, accept=None, answer=None):
+    def __init__(self, *replies, accept=None, answer=None, hurry=None):
         self.hangar, self.syncs, self.now, self.accepted = Hangar(*replies), Syncs(), 0.0, []
-        self.answered = []
+        self.answered, self.hurried = [], []
         self.agent = Agent(
             self.hangar,
             lambda: {"syncing": self.syncs.running},
             accept or self.accepted.append,
             self.syncs,
+            hurry or self.hurried.append,
             clock=lambda: self.now,
             chance=lambda: 0.5,
             answer=answer or self.answered.append,
@@ -198,3 +199,25 @@ def test_what_the_hangar_lacks_is_answered_and_a_failure_keeps_nothing_up():
     bench = Bench(Reply(needs=needs, due=["up"]), answer=broken)
     bench.turn()
     assert bench.syncs.starts == 1
+
+
+URGENT = Urgent(version="v", priority=10)
+
+
+def test_what_is_more_urgent_is_passed_on_while_it_synchronises():
+    bench = Bench(Reply(due=["content"]), Reply(due=["content"], urgent=URGENT))
+    for _ in range(2):
+        bench.turn()
+        bench.syncs.running = True
+    assert bench.hurried == [{"version": "v", "priority": 10, "valid_to": None}]
+    assert bench.syncs.starts == 1
+
+
+def test_one_that_cannot_be_passed_on_stops_no_heartbeat(caplog):
+    def hurry(_):
+        raise OSError(28, "No space left on device")
+
+    bench = Bench(Reply(urgent=URGENT, due=["cat"]), hurry=hurry)
+    assert bench.turn() == 5.0
+    assert bench.syncs.starts == 1
+    assert "No space left" in caplog.text

@@ -1,0 +1,194 @@
+"""What an aircraft holds of content: the manifest it follows, what is missing, what waits and why.
+
+`content/manifest.json` is the last manifest that was found to be the hangar's and for this aircraft's
+airline; what came and was refused stays in the inbox, and what is shown stays as it is.
+`content/state.json` is what a synchronisation remembers for the next one and for heartbeats.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from common.clock import utc_now
+from common.settings import Settings
+from sync import files, signature, tree
+from sync.manifest import BadManifest, File, Item, Manifest, unseal
+from sync.plan import plan
+
+__all__ = [
+    "State",
+    "accept",
+    "have",
+    "local_state",
+    "missing_bytes",
+    "offered",
+    "read",
+    "reserve",
+    "staged_bytes",
+]
+
+# Of the disk that rows, logs and databases need too; in hundredths.
+RESERVE = 5
+
+
+@dataclass
+class Waiting:
+    """An item that is not fetched for now: how many bytes of it are missing, and why it waits.
+
+    `room`: it needs so much free space, reserve included; 0 when it waits for something else.
+    """
+
+    id: str
+    kind: str
+    bytes: int
+    why: str
+    room: int = 0
+
+
+@dataclass
+class State:
+    """What is remembered while `version` is followed: what waits, what was evicted, which blobs came
+    wrong how often; and why the manifest that came last is not followed ('' when it is)."""
+
+    version: str = ""
+    waiting: list[Waiting] = field(default_factory=list)
+    evicted: list[Waiting] = field(default_factory=list)
+    wrong: dict[str, int] = field(default_factory=dict)
+    refused: str = ""
+
+    def follow(self, version: str) -> None:
+        """Begin with a manifest: what waited is judged anew, the rest counts for that version alone."""
+        self.waiting = []
+        if self.version != version:
+            self.version, self.evicted, self.wrong = version, [], {}
+
+    def write(self, content: Path) -> None:
+        """Keep it."""
+        files.write_durably(content / "state.json", json.dumps(asdict(self)).encode())
+
+
+def read(content: Path) -> State:
+    """Return what is remembered; nothing when it was never written, or is damaged."""
+    try:
+        found = json.loads((content / "state.json").read_bytes())
+        for name in ("waiting", "evicted"):
+            found[name] = [Waiting(**one) for one in found[name]]
+        return State(**found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return State()
+
+
+def offered(settings: Settings) -> Manifest | None:
+    """Return the manifest that is followed, None before the first."""
+    try:
+        data = (settings.content_dir / "manifest.json").read_bytes()
+        return unseal(data, lambda told, sign: None)
+    except (FileNotFoundError, BadManifest):
+        return None
+
+
+def accept(settings: Settings) -> str:
+    """Follow the manifest that was pulled, if the hangar signed it for us; returns why not, or ''."""
+    pulled = files.inbox(settings, files.HANGAR).parent / "content" / "manifest.json"
+    kept = settings.content_dir / "manifest.json"
+    try:
+        if pulled.is_symlink():
+            return f"{pulled}: expected a file, found a link. What is shown stays"
+        data = pulled.read_bytes()
+        if kept.exists() and kept.read_bytes() == data:
+            return ""
+        manifest = unseal(data, lambda told, sign: _verify(settings, told, sign))
+    except FileNotFoundError:
+        return ""
+    except BadManifest as error:
+        return f"{error}. What is shown stays"
+    airline = manifest.audience.get("airline")
+    if airline != settings.airline:
+        return (
+            f"manifest: expected one for the airline {settings.airline}, found one for {airline}: "
+            "converge the hangar and this aircraft. What is shown stays"
+        )
+    files.write_durably(kept, data)
+    return ""
+
+
+def _verify(settings: Settings, told: bytes, sign: bytes) -> None:
+    try:
+        signature.verify(settings.hangar_signers, files.HANGAR, told, sign)
+    except signature.BadSignature as error:
+        raise BadManifest(f"manifest: {error}") from None
+
+
+def have(content: Path, file: File) -> bool:
+    """Whether a file is here, whole and checked."""
+    try:
+        return tree.blob_path(content, file.sha256).lstat().st_size == file.size
+    except FileNotFoundError:
+        return False
+
+
+def missing_bytes(content: Path, missing: Iterable[File]) -> int:
+    """Return how many bytes are still to come of files of which a part may be here."""
+    return sum(max(0, file.size - staged_bytes(content, file)) for file in missing)
+
+
+def staged_bytes(content: Path, file: File) -> int:
+    """Return how much of a file was received and not yet checked."""
+    try:
+        return (content / "staging" / file.sha256).lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def reserve(content: Path) -> tuple[int, int]:
+    """Return the bytes that are free on the disk of content, and those that content leaves free."""
+    disk = shutil.disk_usage(content)
+    return disk.free, disk.total * RESERVE // 100
+
+
+def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> dict[str, Any]:
+    """Return the heartbeat's `content`: the manifest's version, what is missing of it, what waits.
+
+    Arguments: sizes are bytes; `version` is '' before the first manifest. What waits is not missing,
+    or a synchronisation would be due that can do nothing, until there is room for it.
+    """
+    content = settings.content_dir
+    manifest, state = offered(settings), read(content)
+    told: dict[str, Any] = {"version": "", "missing_files": 0, "missing_bytes": 0}
+    if manifest is not None:
+        missing = _due(content, manifest, state, clock())
+        told = {
+            "version": manifest.version,
+            "missing_files": len(missing),
+            "missing_bytes": missing_bytes(content, missing),
+        }
+    for name, some in (("waiting", state.waiting), ("evicted", state.evicted)):
+        if some:
+            told[name] = {
+                "items": len(some),
+                "bytes": sum(one.bytes for one in some),
+                "why": some[0].why,
+            }
+    if state.refused:
+        told["refused"] = state.refused
+    return told
+
+
+def _due(content: Path, manifest: Manifest, state: State, now: datetime) -> list[File]:
+    waits: set[str] = set()
+    if state.version == manifest.version and content.exists():
+        free, _ = reserve(content)
+        waits = {one.id for one in state.waiting if not one.room or one.room > free}
+    groups = plan(_without(manifest, waits), lambda file: have(content, file), now)
+    return [file for _, group in groups for file in group]
+
+
+def _without(manifest: Manifest, ids: set[str]) -> Manifest:
+    items: tuple[Item, ...] = tuple(item for item in manifest.items if item.id not in ids)
+    return Manifest(items, manifest.audience, manifest.version)

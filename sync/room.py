@@ -1,0 +1,105 @@
+"""Room for content: before an item comes there is room for it and a reserve, or it waits.
+
+Only content makes room for content, in this order: what has expired or is in no manifest, then items
+of a lower priority than the one that comes, the lowest first. Rows that were not sent lie elsewhere on
+the disk and are never touched; the reserve is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from common.settings import Settings
+from sync import holding, shown, tree
+from sync.manifest import Item, Manifest
+
+__all__ = ["Room", "wanted"]
+
+
+def wanted(manifest: Manifest, now: datetime, without: Iterable[str] = ()) -> set[str]:
+    """Return the hashes that are worth keeping: of all items that have not expired."""
+    gone = set(without)
+    return {
+        file.sha256
+        for item in manifest.items
+        if item.id not in gone and (item.valid_to is None or now < item.valid_to)
+        for file in item.files
+    }
+
+
+class Room:
+    """The disk of content while a manifest is followed.
+
+    Args:
+        settings: where content is.
+        manifest: what is followed.
+        look: gives the bytes that are free and those that are left free; of the disk, unless told.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        manifest: Manifest,
+        look: Callable[[Path], tuple[int, int]] = holding.reserve,
+    ) -> None:
+        self._settings, self._manifest, self._look = settings, manifest, look
+        self.evicted: list[holding.Waiting] = []
+
+    def lacks(self, need: int) -> int:
+        """How many bytes are not there for so many that come; 0 when there is room."""
+        free, reserve = self._look(self._settings.content_dir)
+        return max(0, need + reserve - free)
+
+    def make(self, need: int, coming: Item, now: datetime) -> bool:
+        """Make room for an item's missing bytes; False when that cannot be done.
+
+        Nothing is evicted in vain: when all that may go is not enough, all of it stays.
+        """
+        if not self.lacks(need):
+            return True
+        content = self._settings.content_dir
+        with tree.locked(content):
+            self._keep(now, ())
+            lacking = self.lacks(need)
+            if not lacking:
+                return True
+            victims = self._victims(coming, now, lacking)
+            self._keep(now, [item.id for item in victims])
+        why = f"{coming.kind} {coming.id} of priority {coming.priority} needed the room"
+        self.evicted += [holding.Waiting(one.id, one.kind, one.size, why) for one in victims]
+        return bool(victims)
+
+    def clear(self, now: datetime) -> None:
+        """Remove what nobody needs, the version before the one that is shown with it."""
+        with tree.locked(self._settings.content_dir):
+            tree.tidy(self._settings.content_dir, wanted(self._manifest, now), former=False)
+
+    def _keep(self, now: datetime, evicted: Collection[str]) -> None:
+        content = self._settings.content_dir
+        # Out of sight first: a cut in between leaves files that nobody is offered.
+        tree.switch(content, shown.complete(self._settings, self._manifest, now, evicted))
+        tree.tidy(content, wanted(self._manifest, now, evicted), former=False)
+
+    def _victims(self, coming: Item, now: datetime, lacking: int) -> list[Item]:
+        """Return what goes for so many bytes to become free; nothing when all that may go is not enough."""
+        all_now = wanted(self._manifest, now)
+        lower = [item for item in self._manifest.items if item.priority > coming.priority]
+        victims: list[Item] = []
+        for item in sorted(lower, key=lambda one: (-one.priority, -one.size, one.id)):
+            if not any(self._here(file.sha256) for file in item.files):
+                continue
+            victims.append(item)
+            left = wanted(self._manifest, now, [one.id for one in victims])
+            if sum(self._here(sha256) for sha256 in all_now - left) >= lacking:
+                return victims
+        return []
+
+    def _here(self, sha256: str) -> int:
+        """How many bytes of a blob are on the disk, checked or not."""
+        content = self._settings.content_dir
+        for path in (tree.blob_path(content, sha256), content / "staging" / sha256):
+            if path.exists():
+                return path.stat().st_size
+        return 0

@@ -1,0 +1,69 @@
+"""Looks at a transfer of content while it runs: how fast it is, and whether it should stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sync import holding
+from sync.manifest import File
+
+__all__ = ["RATE_AFTER_S", "Watch"]
+
+# A rate is believed after so many seconds: a link that has just come up begins slowly.
+RATE_AFTER_S = 10.0
+
+
+class Watch:
+    """The `stop` of one `Link.fetch`; what it saw is in `grew` and `late` afterwards.
+
+    Args:
+        content: where it is received.
+        coming: what is fetched.
+        overtaken: told how many seconds it takes still, says whether it should make way.
+        hopeless: told the same, says whether what is fetched comes too late.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        content: Path,
+        coming: Sequence[File],
+        overtaken: Callable[[float], bool],
+        hopeless: Callable[[float], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._content, self._coming, self._clock = content, coming, clock
+        self._overtaken, self._hopeless = overtaken, hopeless
+        self._began, self._lacked = clock(), holding.missing_bytes(content, coming)
+        self.overtaken = self.late = False
+        self.grew: File | None = None
+
+    def __call__(self) -> bool:
+        """Whether the transfer should stop."""
+        self.grew = next((one for one in self._coming if self._is_longer(one)), None)
+        rate = self.rate()
+        left_s = self._left() / rate if rate else float("inf")
+        self.overtaken = self._overtaken(left_s)
+        self.late = self._clock() - self._began > RATE_AFTER_S and self._hopeless(left_s)
+        return self.grew is not None or self.overtaken or self.late
+
+    @property
+    def came(self) -> int:
+        """How many bytes came until now."""
+        return self._lacked - self._left()
+
+    def rate(self) -> float:
+        """Bytes per second until now; 0 when nothing came."""
+        return self.came / max(self._clock() - self._began, 0.001)
+
+    def settled(self) -> bool:
+        """Whether it ran for so long that its rate says something of the next one's."""
+        return self._clock() - self._began > RATE_AFTER_S
+
+    def _left(self) -> int:
+        return holding.missing_bytes(self._content, self._coming)
+
+    def _is_longer(self, file: File) -> bool:
+        return holding.staged_bytes(self._content, file) > file.size
