@@ -8,6 +8,7 @@ that is here already is never sent again, whatever it is called.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,6 +27,8 @@ __all__ = ["Received", "receive"]
 
 # A blob that came wrong so often is not fetched again until another manifest is offered.
 TRIES = 3
+# On a full disk nothing can be moved out of the way: so much of what came makes that possible.
+MOVING_ROOM = 2**20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -97,7 +100,12 @@ def receive(
         following.go()
     finally:
         state.evicted += following.room.evicted
-        state.write(content)
+        try:
+            state.write(content)
+        except OSError as error:
+            received.problems.append(
+                f"what waits cannot be kept, the next heartbeat is wrong: {error}"
+            )
     return received
 
 
@@ -122,8 +130,20 @@ class _Following:
         self.room = Room(settings, manifest)
 
     def go(self) -> None:
+        """Fetch all that may come, or stop where something more urgent is offered."""
         self._show()
         self._tidy()
+        gone = -1
+        # What had to go is offered still: it is judged anew, and waits.
+        while gone < len(self.room.evicted) and not self._received.overtaken:
+            gone = len(self.room.evicted)
+            self._state.waiting.clear()
+            self._pass()
+        if not self._received.overtaken:
+            self._tidy()
+            self._received.overtaken = self._overtaking.due(self._manifest.version, None)
+
+    def _pass(self) -> None:
         for items, missing in plan(self._manifest, self._have, self._clock()):
             if self._overtaking.due(self._manifest.version, items[0].urgency):
                 self._received.overtaken = True
@@ -139,8 +159,6 @@ class _Following:
             self._show()
             if self._received.overtaken:
                 return
-        self._tidy()
-        self._received.overtaken = self._overtaking.due(self._manifest.version, None)
 
     def _have(self, file: File) -> bool:
         return holding.have(self._content, file)
@@ -191,14 +209,16 @@ class _Following:
     def _fetch(self, items: Sequence[Item], coming: Sequence[File]) -> None:
         """Fetch a group and take what came of it; once more when room had to be made first."""
         watch = self._watch(items, coming)
-        try:
-            moved = self._transfer(coming, watch)
-        except NoRoom as error:
-            need = holding.missing_bytes(self._content, coming)
-            if not self.room.make(need, items[0], self._clock()):
-                self._give_up(items, coming, str(error))
-                return
-            moved = self._transfer(coming, watch)
+        for once_more in (True, False):
+            try:
+                moved = self._transfer(coming, watch)
+                break
+            except NoRoom as error:
+                self._give_back(coming, MOVING_ROOM)
+                need = holding.missing_bytes(self._content, coming)
+                if not once_more or not self.room.make(need, items[0], self._clock()):
+                    self._give_up(items, coming, str(error))
+                    return
         self._received.moved += moved
         self._received.overtaken = watch.overtaken and moved.stopped
         if watch.settled():
@@ -235,8 +255,14 @@ class _Following:
         """Let a group wait that the disk does not take, and give back what it took: rows need it."""
         for item in items:
             self._wait(item, coming, why, holding.missing_bytes(self._content, coming))
+        self._give_back(coming)
+
+    def _give_back(self, coming: Sequence[File], most: int | None = None) -> None:
+        """Shorten what was received, by so many bytes at most; it goes on from there."""
         for file in coming:
-            (self._content / "staging" / file.sha256).unlink(missing_ok=True)
+            size = holding.staged_bytes(self._content, file)
+            if size:
+                os.truncate(self._content / "staging" / file.sha256, max(0, size - (most or size)))
 
     def _take(self, file: File, unmoved: str) -> bool:
         """Move a staged file among the blobs when it is what it should be; else say what is wrong.

@@ -7,9 +7,8 @@ the disk and are never touched; the reserve is theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from pathlib import Path
 
 from common.settings import Settings
 from sync import holding, shown, tree
@@ -35,21 +34,17 @@ class Room:
     Args:
         settings: where content is.
         manifest: what is followed.
-        look: gives the bytes that are free and those that are left free; of the disk, unless told.
+
+    `evicted` are the items that had to go.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        manifest: Manifest,
-        look: Callable[[Path], tuple[int, int]] = holding.reserve,
-    ) -> None:
-        self._settings, self._manifest, self._look = settings, manifest, look
+    def __init__(self, settings: Settings, manifest: Manifest) -> None:
+        self._settings, self._manifest = settings, manifest
         self.evicted: list[holding.Waiting] = []
 
     def lacks(self, need: int) -> int:
         """How many bytes are not there for so many that come; 0 when there is room."""
-        free, reserve = self._look(self._settings.content_dir)
+        free, reserve = holding.reserve(self._settings.content_dir)
         return max(0, need + reserve - free)
 
     def make(self, need: int, coming: Item, now: datetime) -> bool:

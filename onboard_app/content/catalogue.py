@@ -77,7 +77,8 @@ def offers(
     """What is on now, the most important first.
 
     Args:
-        complete: the items whose files are aboard; no other is offered.
+        complete: the items whose files are aboard; no other is offered, nor one whose rows name other
+            files than these.
         languages: in which languages to speak of it, the best first.
     """
     if not complete:
@@ -122,7 +123,7 @@ def offer(
         return None
     if (item.valid_from and now < item.valid_from) or (item.valid_to and now >= item.valid_to):
         return None
-    return _shaped(session, [item], complete, languages)[0]
+    return next(iter(_shaped(session, [item], complete, languages)), None)
 
 
 def _for(column: Any, value: str | None) -> Any:
@@ -138,13 +139,17 @@ def _says(item: Item, text: str) -> bool:
 def _shaped(
     session: Session, items: Sequence[Item], complete: Complete, languages: Sequence[str]
 ) -> list[Offer]:
-    files: dict[UUID, list[Asset]] = {}
+    """The items whose rows and files say the same: rows come before files, and both in parts."""
+    files: dict[UUID, list[Asset]] = {item.id: [] for item in items}
     if items:
-        found = select(Asset).where(Asset.item_id.in_([item.id for item in items]))
+        found = select(Asset).where(Asset.item_id.in_(files))
         for asset in session.scalars(found.order_by(Asset.path)):
-            if asset.path in complete[asset.item_id]:
-                files.setdefault(asset.item_id, []).append(asset)
-    return [shape(item, files.get(item.id, ()), languages) for item in items]
+            files[asset.item_id].append(asset)
+    return [
+        shape(item, files[item.id], languages)
+        for item in items
+        if {asset.path: asset.sha256 for asset in files[item.id]} == complete[item.id]
+    ]
 
 
 def shape(item: Item, assets: Iterable[Asset], languages: Sequence[str]) -> Offer:

@@ -1,4 +1,4 @@
-"""Which items have all their files aboard: `content/current/items.json`, written by the sync."""
+"""Which items have all their files aboard: `content/current/links.json`, written by the sync."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ LARGEST = 8 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
-Complete = Mapping[UUID, frozenset[str]]
+Complete = Mapping[UUID, Mapping[str, str]]
+"""The SHA-256 of each file of each complete item, by the item's id and the file's path in it."""
 
 
 class Library:
@@ -27,8 +28,8 @@ class Library:
         self._read: tuple[tuple[Path, int], Complete] | None = None
 
     def complete(self) -> Complete:
-        """The paths of each complete item, by the item's id."""
-        path = self._current / "items.json"
+        """The complete items and their files."""
+        path = self._current / "links.json"
         try:
             mark = (path.resolve(), path.stat().st_mtime_ns)
         except OSError:
@@ -48,8 +49,8 @@ class Library:
             if path.stat().st_size > LARGEST:
                 raise ValueError(f"it has more than {LARGEST} bytes")
             return {
-                UUID(item): frozenset(str(name) for name in names)
-                for item, names in json.loads(path.read_text(encoding="utf-8")).items()
+                UUID(item): {str(path): str(sha256) for path, sha256 in files.items()}
+                for item, files in json.loads(path.read_text(encoding="utf-8")).items()
             }
         except (OSError, ValueError, AttributeError, TypeError) as error:
             log.error("%s cannot be read, so no content is shown: %s", path, error)

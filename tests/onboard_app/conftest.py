@@ -85,7 +85,7 @@ class Hangar:
     def __init__(self, engine: Engine, content_dir: Path) -> None:
         self.engine, self.current = engine, content_dir / "current"
         self.current.mkdir(parents=True)
-        self.complete: dict[str, list[str]] = {}
+        self.complete: dict[str, dict[str, str]] = {}
 
     def item(self, kind: str = "film", title: str = "A film", files=None, complete=True, **more):
         """Publishes an item and, unless told otherwise, its files."""
@@ -99,12 +99,12 @@ class Hangar:
                 for r, p in files
             )
         if complete:
-            self.complete[str(item.id)] = [path for _, path in files]
+            self.complete[str(item.id)] = {path: "0" * 64 for _, path in files}
             self.write()
         return item.id
 
     def write(self) -> None:
-        (self.current / "items.json").write_text(json.dumps(self.complete))
+        (self.current / "links.json").write_text(json.dumps(self.complete))
 
     def survey(self, *choices: str, question: str = "How was it?", published: bool = True):
         survey = Survey(

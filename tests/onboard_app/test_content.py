@@ -54,15 +54,36 @@ def test_it_appears_as_soon_as_its_files_are(client, hangar):
     hangar.item(title="First")
     hangar.item(title="Second", files=[], complete=False)
     assert titles(client) == ["First"]
-    hangar.complete[str(hangar.item(title="Third", complete=False))] = ["poster.jpg"]
+    third = hangar.item(title="Third", files=[("poster", "poster.jpg")], complete=False)
+    hangar.complete[str(third)] = {"poster.jpg": "0" * 64}
     hangar.write()
     assert set(titles(client)) == {"First", "Third"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"not an id": []}', '{"a": 1}'])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"poster.jpg": "0" * 64},
+        {"poster.jpg": "0" * 64, "paper.pdf": "1" * 64},
+        {"poster.jpg": "0" * 64, "paper.pdf": "0" * 64, "pages/1.jpg": "0" * 64},
+    ],
+)
+def test_an_item_whose_rows_name_other_files_than_are_here_is_not_offered(client, hangar, files):
+    two = [("poster", "poster.jpg"), ("document", "paper.pdf")]
+    paper = hangar.item("newspaper", files=two)
+    assert len(titles(client)) == 1
+    hangar.complete[str(paper)] = files
+    hangar.write()
+    assert titles(client) == []
+    assert client.get(f"/api/v1/content/{paper}").status_code == 404
+    assert client.get(f"/paper/{paper}").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"not an id": {}}', '{"a": 1}'])
 def test_a_damaged_list_of_files_offers_nothing(client, hangar, text):
     hangar.item()
-    (hangar.current / "items.json").write_text(text)
+    (hangar.current / "links.json").write_text(text)
     assert titles(client) == []
 
 

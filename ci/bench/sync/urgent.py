@@ -1,0 +1,53 @@
+"""Today's newspaper while a film transfers: how soon it is aboard, beside rsync alone on the same link.
+
+On a hangar and an aircraft of a lab of its own, over a link as at a far gate; first undisturbed, then with
+the power cut three times while the film comes.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from ci.bench.table import Row
+from ci.story import provision, urgent
+from ci.story.teller import Teller
+from ci.story.urgent import Seen
+from ci.story.world import World
+from fleet.errors import FleetError
+
+LAB = "urgent"
+MB = 1_000_000
+PAPER = 10 * MB
+FILM, SMALL_FILM = 200 * MB, 40 * MB
+
+
+def rows(full: bool) -> list[Row]:
+    """Measures and returns the table's rows; with `full` the film is one of 200 MB.
+
+    Raises:
+        FleetError: the lab cannot be had, or does not become a fleet.
+    """
+    world = World.of(LAB)
+    try:
+        if not Teller(Console(stderr=True, highlight=False)).tell(provision.steps(world, 1)):
+            raise FleetError(f"what fab said at last:\n{world.log_tail()}")
+        name = world.aircraft[0]
+        calm = urgent.told(world, name, SMALL_FILM, PAPER, 0, seed=1)
+        cut = urgent.told(world, name, FILM if full else SMALL_FILM, PAPER, 3, seed=3)
+        return [*table(calm, "no cut"), *table(cut, "3 power cuts")]
+    finally:
+        world.lab.down()
+
+
+def table(seen: Seen, when: str) -> list[Row]:
+    """Returns the rows of one telling."""
+    goal = 1.1 * seen.plain_s + 10
+    first = seen.order.index(seen.paper.item) < seen.order.index(seen.film.item)
+    return [
+        Row(f"{when}: newspaper of {seen.paper.size / MB:g} MB, rsync alone", seen.plain_s, "s"),
+        Row(f"{when}: newspaper, published to shown", seen.paper_s, "s", round(goal, 1)),
+        Row(f"{when}: newspaper shown before the film", float(first), "", 1, at_least=True),
+        Row(f"{when}: film of {seen.film.size / MB:g} MB, published to shown", seen.film_s, "s"),
+        Row(f"{when}: received over the link", seen.received / MB, "MB"),
+        Row(f"{when}: received ÷ film and newspaper", seen.wire, "×"),
+    ]
