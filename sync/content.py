@@ -291,7 +291,7 @@ class _Following:
         return True
 
     def _is_wrong(self, file: File, found: str) -> None:
-        (self._content / "staging" / file.sha256).unlink(missing_ok=True)
+        tree.remove(self._content / "staging" / file.sha256)
         tries = self._state.wrong[file.sha256] = self._state.wrong.get(file.sha256, 0) + 1
         then = "fetches it again" if tries < TRIES else "lets it wait until it is published anew"
         self._received.problems.append(

@@ -19,7 +19,7 @@ from pathlib import Path
 from sync import files
 from sync.manifest import Item
 
-__all__ = ["blob_path", "locked", "shown", "switch", "tidy"]
+__all__ = ["blob_path", "locked", "remove", "shown", "switch", "tidy"]
 
 
 def blob_path(content: Path, sha256: str) -> Path:
@@ -110,4 +110,12 @@ def tidy(content: Path, wanted: set[str], *, former: bool = True) -> None:
         # Taken, and a power cut brought its former name back.
         taken = blob_path(content, staged.name).exists()
         if taken or staged.name not in wanted:
-            staged.unlink()
+            remove(staged)
+
+
+def remove(path: Path) -> None:
+    """Remove what lies there, file, link or folder; there may be nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

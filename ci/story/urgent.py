@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,7 @@ def told(world: World, name: str, film_bytes: int, paper_bytes: int, cuts: int, 
     marks = [film_bytes * (number + 1) // (cuts + 2) for number in range(cuts + 1)]
     seen = Seen(film, film)
     for number, mark in enumerate(marks):
-        _until(
-            f"{mark} bytes of the film are here", lambda m=mark: _staged(content, film) >= m, FILM_S
-        )
+        _until(f"{mark} bytes of the film are here", partial(_has, content, film, mark), FILM_S)
         if number == cuts // 2 + 1 or number == cuts == 0:
             seen.paper = publish(world, "newspaper", paper_bytes, 10, seed + 1)
             _until("the newspaper is aboard", lambda: seen.paper.item in shown(content), PAPER_S)
@@ -168,11 +167,11 @@ def shown(content: Path) -> list[str]:
         return []
 
 
-def _staged(content: Path, published: Published) -> int:
+def _has(content: Path, published: Published, size: int) -> bool:
     try:
-        return (content / "staging" / published.sha256).stat().st_size
+        return (content / "staging" / published.sha256).stat().st_size >= size
     except OSError:
-        return 0
+        return False
 
 
 def _until(what: str, look: Callable[[], object], within_s: float) -> None:
