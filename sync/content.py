@@ -99,7 +99,9 @@ def receive(
     try:
         following.go()
     finally:
-        state.evicted += following.room.evicted
+        shown_now = tree.shown(content)
+        gone = {one.id: one for one in (*state.evicted, *following.room.evicted)}
+        state.evicted = [one for one in gone.values() if one.id not in shown_now]
         try:
             state.write(content)
         except OSError as error:
@@ -192,7 +194,7 @@ class _Following:
             lacks = self.room.lacks(need)
             return (
                 f"no room: it lacks {lacks / 1e6:.1f} MB, and nothing of lower priority can go",
-                (need + holding.reserve(self._content)[1]),
+                need + holding.reserve(self._content)[1],
             )
         return "", 0
 
@@ -261,8 +263,9 @@ class _Following:
         """Shorten what was received, by so many bytes at most; it goes on from there."""
         for file in coming:
             size = holding.staged_bytes(self._content, file)
-            if size:
-                os.truncate(self._content / "staging" / file.sha256, max(0, size - (most or size)))
+            staged = self._content / "staging" / file.sha256
+            if size and not staged.is_symlink():
+                os.truncate(staged, max(0, size - (most or size)))
 
     def _take(self, file: File, unmoved: str) -> bool:
         """Move a staged file among the blobs when it is what it should be; else say what is wrong.

@@ -26,6 +26,7 @@ __all__ = [
     "accept",
     "have",
     "local_state",
+    "mark",
     "missing_bytes",
     "offered",
     "read",
@@ -91,6 +92,14 @@ def offered(settings: Settings) -> Manifest | None:
         return unseal(data, lambda told, sign: None)
     except (FileNotFoundError, BadManifest):
         return None
+
+
+def mark(settings: Settings) -> int:
+    """Return what is another number when another manifest is followed; 0 before the first."""
+    try:
+        return (settings.content_dir / "manifest.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def accept(settings: Settings) -> str:

@@ -85,11 +85,12 @@ def publish(
                 issue(content, audience, Manifest(items, audience.json()), sign)
         except signature.BadSignature as error:
             problems.append(f"no content is offered anew: {error}")
+        # Aircraft that were of an audience have links of their own.
+        sweep(content, chosen)
     for problem in problems:
         log.error("%s", problem)
     for name in sorted(fleet):
         offer(engine, settings, name, whole=True)
-    sweep(content, fleet.values())
     return problems
 
 

@@ -145,7 +145,10 @@ class Link:
         if stopped and code:
             return Moved(stopped=True)
         said = heard.decode(errors="replace").strip()[-2000:]
-        if code not in {0, _PARTIAL, _VANISHED} or _NO_ROOM.search(said):
+        # What is sent lands on the hangar's disk, what is fetched on this one.
+        if _NO_ROOM.search(said) and not arguments[-1].startswith(f"{self.host}:"):
+            raise NoRoom(f"this disk takes no more: {_first(said)}. `df` shows how full it is")
+        if code not in {0, _PARTIAL, _VANISHED}:
             raise self._error(code, said)
         sent, received = _SENT.search(told), _RECEIVED.search(told)
         return Moved(
@@ -170,8 +173,6 @@ class Link:
                     "with the key it has now? Converging the hangar and this aircraft renews "
                     "keys and host keys"
                 )
-        if _NO_ROOM.search(said):
-            return NoRoom(f"this disk takes no more: {first}. `df` shows how full it is")
         if code in _LINK_CODES:
             return LinkLost(
                 f"{self.host}: the link was lost (rsync {code}: {first}). What arrived is kept; "

@@ -55,13 +55,15 @@ class Windows:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings, self._clock = settings, clock
         self._looked, self._until = _NEVER, _NEVER
+        self._manifest = 0
 
     def turn(self) -> None:
         """Look whether a window begins or ends; it may be asked every few seconds."""
-        now = self._clock()
+        now, mark = self._clock(), holding.mark(self._settings)
         # A clock may have been set back.
-        if self._looked <= now < self._until:
+        if self._looked <= now < self._until and mark == self._manifest:
             return
+        self._manifest = mark
         manifest = holding.offered(self._settings)
         self._looked, self._until = now, _NEVER
         if manifest is None:

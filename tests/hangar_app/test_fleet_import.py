@@ -28,6 +28,8 @@ ONE, TWO = (
         ([ONE, ONE | {"tower": "10.1.1.1"}], "the same name twice: EC-TAA"),
         ([ONE, TWO | {"tower": ONE["tower"]}], "the same tower address twice"),
         (["EC-TAA"], "aircraft 1: "),
+        ([ONE | {"destinations": "TLS"}], "aircraft 1: .*a list of words, found 'TLS'"),
+        ([ONE | {"languages": [1]}], "aircraft 1: .*a list of words"),
     ],
 )
 def test_says_what_is_wrong_in_the_file(tmp_path: Path, entries: object, said: str) -> None:
@@ -46,8 +48,26 @@ def test_says_when_there_is_no_file_or_no_json(tmp_path: Path) -> None:
         read(tmp_path / "fleet.json")
 
 
+def test_routes_and_languages_may_be_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.json"
+    more = {"destinations": ["TLS", "MAD", "TLS"], "languages": ["es"]}
+    file.write_text(json.dumps([ONE | more, TWO]))
+    first, second = read(file)
+    assert (first.destinations, first.languages) == (("MAD", "TLS"), ("es",))
+    assert (second.destinations, second.languages) == ((), ())
+
+
 @pytest.mark.postgres
 class TestBringingIn:
+    def test_other_routes_are_a_change(self, session: Session) -> None:
+        bring_in(session, [Member(**ONE)])
+        other = Member(**ONE, destinations=("TLS",), languages=("en", "es"))
+        assert bring_in(session, [other]).changed == 1
+        assert bring_in(session, [other]).changed == 0
+        one = session.get(Aircraft, "EC-TAA")
+        assert one is not None
+        assert (one.destinations, one.languages) == (["TLS"], ["en", "es"])
+
     def test_makes_the_table_what_the_file_says(self, session: Session, clock) -> None:
         first, second = Member(**ONE), Member(**TWO)
         assert bring_in(session, [first, second]) == Imported(fleet=2, changed=2, retired=0)

@@ -105,6 +105,12 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
         ),
         ("hangar", "airline: TA", "airline: [TA]", ":4: expected airline of hangar to be text"),
         ("hangar", "airline_name: Turnaround Air", "airline_name: ~", "in one line, found None"),
+        (
+            "hangar",
+            "airline: TA",
+            "airline: TA\n  destinations: TLS",
+            ":5: expected destinations of EC-TAA to be a list of codes such as",
+        ),
     ],
 )
 def test_a_fault_names_file_line_expected_and_found(

@@ -47,7 +47,7 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     """Six megabytes."""
     disk = Disk(6 * MB)
-    monkeypatch.setattr(held, "reserve", disk)
+    monkeypatch.setattr(holding, "reserve", disk)
     return disk
 
 
@@ -223,7 +223,7 @@ def test_a_disk_that_fills_while_it_comes_is_given_back_what_it_took(
         return free, 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held, "reserve", look)
+        patch.setattr(holding, "reserve", look)
         received = receive(hangar, aircraft, clock)
     assert received.problems == []
     assert sorted(visible(aircraft)) == sorted([first, last])
@@ -253,7 +253,7 @@ def test_what_fills_the_disk_is_answered_by_eviction(
         return answers.pop() if answers else (disk.f_bavail * disk.f_frsize, 0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held, "reserve", look)
+        patch.setattr(holding, "reserve", look)
         assert receive(hangar, aircraft, clock).problems == []
     assert list(visible(aircraft)) == [paper]
 

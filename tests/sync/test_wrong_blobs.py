@@ -186,6 +186,25 @@ def test_windows_open_and_close_by_the_clock_when_nothing_is_synchronised(
     assert sorted(visible(aircraft)) == sorted([film, paper])
 
 
+def test_a_window_of_a_manifest_that_came_since_is_known(
+    aircraft: End, hangar: End, clock: Clock
+) -> None:
+    windows = shown.Windows(aircraft.settings, clock)
+    add_item(hangar, 1, {"f": b"film"})
+    for number in (1, 2):
+        offer(hangar, aircraft, clock)
+        receive(hangar, aircraft, clock)
+        windows.turn()
+        assert len(visible(aircraft)) == number
+        if number == 1:
+            ends = clock() + timedelta(minutes=20)
+            add_item(hangar, 2, {"p": b"news"}, valid_to=ends)
+        clock.advance(minutes=9)  # type: ignore[attr-defined]
+    clock.advance(minutes=2)  # type: ignore[attr-defined]
+    windows.turn()
+    assert len(visible(aircraft)) == 1
+
+
 def test_what_cannot_come_before_it_ends_is_not_sent(
     aircraft: End, hangar: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
