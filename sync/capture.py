@@ -34,7 +34,8 @@ begin
     return null;
 end $$;
 
-create or replace function sync.capture_update() returns trigger language plpgsql as $$
+create or replace function sync.capture_update() returns trigger language plpgsql
+    set enable_nestloop = off as $$
 declare
     its_stream text := tg_argv[0];
     its_table text := tg_table_name;
