@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["of", "tick"]
+__all__ = ["last_of", "of", "tick"]
 
 _COUNTER_BITS = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,6 +21,15 @@ def of(moment: datetime) -> int:
     1000
     """
     return ((moment - _EPOCH) // timedelta(milliseconds=1)) << _COUNTER_BITS
+
+
+def last_of(moment: datetime) -> int:
+    """Return the greatest reading of the millisecond that `moment` (with a time zone) is in.
+
+    >>> last_of(datetime(1970, 1, 1, tzinfo=UTC))
+    65535
+    """
+    return of(moment) | (1 << _COUNTER_BITS) - 1
 
 
 def tick(last: int, now: datetime) -> int:

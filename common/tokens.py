@@ -1,4 +1,7 @@
-"""Tokens: 256 random bits shown once to their owner; the database keeps their SHA-256."""
+"""Tokens: 256 random bits shown once to their owner; the database keeps their SHA-256.
+
+A token ends with the password it was issued for, wherever that was changed, and with the account.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from common.schema import Token
@@ -22,6 +26,12 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+_PERSON = text(
+    "select canonical, sha256(convert_to(password_hash, 'UTF8')) as secret "
+    "from effective_user where id = :id"
+)
+
+
 def issue(session: Session, user_id: UUID, clock: Callable[[], datetime]) -> str:
     """Make a token for a user and return it; it cannot be read back later.
 
@@ -30,18 +40,29 @@ def issue(session: Session, user_id: UUID, clock: Callable[[], datetime]) -> str
     """
     token = secrets.token_urlsafe(32)
     now = clock()
-    session.add(Token(hash=_hash(token), user_id=user_id, created_at=now, last_seen=now))
+    secret = bytes(session.execute(_PERSON, {"id": user_id}).one().secret)
+    session.add(
+        Token(hash=_hash(token), user_id=user_id, secret=secret, created_at=now, last_seen=now)
+    )
     session.flush()
     return token
 
 
 def lookup(session: Session, token: str, clock: Callable[[], datetime]) -> UUID | None:
-    """Return whose token this is, or None when it is unknown or was not used for `LIFETIME`."""
+    """Return the canonical id of whose token this is.
+
+    None when it is unknown, has ended, or was not used for `LIFETIME`.
+    """
     row = session.get(Token, _hash(token))
     now = clock()
     if row is None or now - row.last_seen > LIFETIME:
         return None
+    person = session.execute(_PERSON, {"id": row.user_id}).one_or_none()
+    # One that an older release issued ends with the password of its next use.
+    if person is None or row.secret not in (None, bytes(person.secret)):
+        return None
     # Every request reads a token; writing at each of them would make the disk the limit.
-    if now - row.last_seen > _SEEN_EVERY:
-        row.last_seen = now
-    return row.user_id
+    if row.secret is None or now - row.last_seen > _SEEN_EVERY:
+        row.last_seen, row.secret = now, bytes(person.secret)
+    canonical: UUID = person.canonical
+    return canonical

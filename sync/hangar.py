@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,15 +20,14 @@ from common.clock import utc_now
 from common.database import session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
-from sync import files, publish, seal, snapshot, users
-from sync.apply import Fold, Outcome, apply_all
+from sync import files, merge_log, publish, seal, snapshot, users
+from sync.apply import Outcome, apply_all
 from sync.shelf import Shelf
 
-__all__ = ["FOLDS", "forget", "ingest", "refresh"]
+__all__ = ["forget", "ingest", "refresh"]
 
 log = logging.getLogger(__name__)
 
-FOLDS: Mapping[str, Fold] = {"user_event": users.fold}
 REPLAY = timedelta(days=7)
 _ORPHAN = re.compile(r"\..+\.[A-Za-z0-9]{6}")
 _ORPHAN_AGE = timedelta(hours=1)
@@ -47,7 +46,7 @@ def ingest(
     Outcome(batches=2, rows=184, problems=[])
     """
     name = node_name(aircraft)
-    outcome = apply_all(engine, settings, name, folds=FOLDS)
+    outcome = apply_all(engine, settings, name, folds=users.folds(clock))
     for problem in outcome.problems:
         log.error("%s", problem)
     for waits in outcome.waiting:
@@ -56,6 +55,8 @@ def ingest(
         log.warning(
             "%s: %d rows went into quarantine: fab quarantine.list", name, outcome.quarantined
         )
+    with engine.begin() as connection:
+        merge_log.forget(connection, clock())
     refresh(engine, settings, clock=clock)
     _sweep(engine, files.inbox(settings, name), name, clock())
     return outcome
@@ -87,7 +88,7 @@ def forget(
     """
     name = node_name(aircraft)
     try:
-        problems = apply_all(engine, settings, name, folds=FOLDS).problems
+        problems = apply_all(engine, settings, name, folds=users.folds(clock)).problems
     except OSError as error:
         # Whoever has the box may have shut us out of what it pushed.
         problems = [f"{name}: what it sent last cannot be read: {error}"]

@@ -24,8 +24,7 @@ from common.database import engine_for
 from common.schema import Audit
 from common.settings import Settings
 from common.uuid7 import uuid7
-from sync import held
-from sync.hangar import FOLDS
+from sync import held, users
 from sync.retry import retry_in
 
 __all__ = ["Order", "Refused", "carry_out", "main"]
@@ -77,7 +76,7 @@ def carry_out(connection: Connection, order: Order, role: str, now: datetime) ->
         _drop(connection, order, found, now)
     else:
         _must_be_open(found)
-        folds = FOLDS if role == "hangar" else {}
+        folds = users.folds(utc_now) if role == "hangar" else {}
         ids = [row.id for row in found]
         retry_in(connection, role, folds, ids, order.operator, order.why)
     _audit(connection, order, found, now)

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import content, files, retention, seal
+from sync import content, files, forgotten, retention, seal
 from sync.apply import apply_all
 from sync.overtake import Overtaking
 from sync.rsync import Link, Moved, link_for
@@ -91,6 +91,7 @@ def run(
             while received.overtaken:
                 pulled = _pull(settings, way, progress)
                 outcome = apply_all(engine, settings, files.HANGAR)
+                forgotten.sweep(engine)
                 report.applied_batches += outcome.batches
                 report.applied_rows += outcome.rows
                 progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")

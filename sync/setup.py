@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from common import migrate
+from common.clock import utc_now
 from common.database import engine_for
 from common.logging import configure
 from common.settings import Settings, SettingsError
-from sync import capture, held
-from sync.hangar import FOLDS
+from sync import capture, held, users
 from sync.retry import retry
 
 __all__ = ["main", "setup"]
@@ -36,7 +36,7 @@ def setup(engine: Engine, role: str) -> str:
         for table in capture.install(connection, role):
             log.info("%s: triggers for role %s are in place", table, role)
     held.migrated(engine)
-    tried = retry(engine, role, FOLDS if role == "hangar" else {})
+    tried = retry(engine, role, users.folds(utc_now) if role == "hangar" else {})
     if tried.resolved:
         log.info("%d rows left quarantine, %d stay", tried.resolved, tried.refused)
     return version

@@ -24,12 +24,19 @@ from common.schema.survey_answer import SurveyAnswer
 from common.schema.token import Token
 from common.schema.usage_event import UsageEvent
 from common.schema.usage_gap import UsageGap
-from common.schema.user_event import USER_FIELDS, UserEvent
+from common.schema.user_alias import UserAlias
+from common.schema.user_clamp import UserClamp
+from common.schema.user_consent import UserConsent
+from common.schema.user_event import UserEvent
+from common.schema.user_field import CONSENTS, SHARED_FIELDS, USER_FIELDS
+from common.schema.user_merge_log import UserMergeLog
 from common.schema.waiting import Held, Need
 from common.schema.wanted import Wanted
 from common.schema.work import Work
 
 __all__ = [
+    "CONSENTS",
+    "SHARED_FIELDS",
     "USER_FIELDS",
     "Aircraft",
     "AppUser",
@@ -61,7 +68,11 @@ __all__ = [
     "Token",
     "UsageEvent",
     "UsageGap",
+    "UserAlias",
+    "UserClamp",
+    "UserConsent",
     "UserEvent",
+    "UserMergeLog",
     "Wanted",
     "Work",
     "added",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.schema.base import Base, Sync
@@ -18,6 +18,10 @@ class SurveyAnswer(Base):
     """One answer; no foreign keys, because the hangar may have withdrawn the survey meanwhile."""
 
     __tablename__ = "survey_answer"
+    # Whoever is erased at the hangar is taken out of it.
+    __table_args__ = (
+        Index("ix_survey_answer_user_id", "user_id", postgresql_where=text("user_id is not null")),
+    )
     __sync__ = Sync(stream="use", direction="up", mode="append", rank=1, retention="record")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.schema.base import Base, Sync
@@ -19,6 +19,10 @@ class UsageEvent(Base):
     """One thing that happened (`play`, `open`, …); it may outlive the user and item it names."""
 
     __tablename__ = "usage_event"
+    # Whoever is erased at the hangar is taken out of it.
+    __table_args__ = (
+        Index("ix_usage_event_user_id", "user_id", postgresql_where=text("user_id is not null")),
+    )
     __sync__ = Sync(stream="use", direction="up", mode="append", rank=0, retention="statistic")
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)

@@ -1,4 +1,4 @@
-"""An edit of a passenger's account, made aboard."""
+"""What happened to a passenger's account aboard."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ from sqlalchemy import CheckConstraint, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.schema.base import Base, Sync
+from common.schema.user_field import USER_EVENTS
 from common.uuid7 import uuid7
 
-__all__ = ["USER_FIELDS", "UserEvent"]
+__all__ = ["UserEvent"]
 
-USER_FIELDS = ("email", "name", "language", "password_hash")
+_KINDS = ", ".join(f"'{name}'" for name in USER_EVENTS)
+_VALUE = (
+    "case field when 'consent' then jsonb_typeof(value) = 'object' "
+    "and (jsonb_typeof(value -> 'purpose'), jsonb_typeof(value -> 'given'), "
+    "jsonb_typeof(value -> 'after')) is not distinct from ('string', 'boolean', 'array') "
+    "when 'same' then value #>> '{}' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' "
+    "else jsonb_typeof(value) = 'string' end"
+)
 
 
 class UserEvent(Base):
-    """One field of one user was set to `value` at the hybrid clock's reading `hlc`."""
+    """One field of one user was set to `value` at the hybrid clock's reading `hlc`.
+
+    Three are no fields: `consent` (`{"purpose", "given", "after"}`, see `common.consents`), `same` (the
+    other account's id) and `erase` (empty).
+    """
 
     __tablename__ = "user_event"
     __table_args__ = (
-        CheckConstraint("field in ('email', 'name', 'language', 'password_hash')", name="field"),
-        CheckConstraint("jsonb_typeof(value) = 'string'", name="value"),
+        CheckConstraint(f"field in ({_KINDS})", name="field"),
+        CheckConstraint(_VALUE, name="value"),
         Index("ix_user_event_user_id_field_hlc", "user_id", "field", "hlc"),
         Index(
             "ix_user_event_email",

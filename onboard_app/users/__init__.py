@@ -1,4 +1,4 @@
-"""Accounts: registering, logging in, who am I. The same user in web and native apps.
+"""Accounts: registering, logging in, who am I, what I agree to, being forgotten; in web and native apps.
 
 What an account is and how edits travel is `common.users`; here are its checks and its HTTP.
 """

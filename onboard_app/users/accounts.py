@@ -51,6 +51,18 @@ class Credentials(Body):
     password: Annotated[str, Field(max_length=200)]
 
 
+class Consent(Body):
+    """Whether somebody agrees."""
+
+    given: bool
+
+
+class Farewell(Body):
+    """The wish to be forgotten, from somebody who knows the password: a token may have been left open."""
+
+    password: Annotated[str, Field(max_length=200)]
+
+
 @dataclass(frozen=True)
 class Entry:
     """A user who is in, and the token that says so."""
@@ -73,14 +85,16 @@ def register(
     return Entry(user_id, tokens.issue(session, user_id, clock))
 
 
-def log_in(session: Session, who: Credentials, clock: Callable[[], datetime]) -> Entry:
+def log_in(
+    session: Session, who: Credentials, aircraft: str, clock: Callable[[], datetime]
+) -> Entry:
     """Makes a token for a user who knows the password; the caller commits.
 
     Raises:
         WrongPassword: also when there is no such user, and after the same time.
     """
-    user = users.find(session, who.email)
-    if not users.verify_password(user, who.password) or user is None:
+    user = users.log_in(session, who.email, who.password, aircraft, clock)
+    if user is None:
         raise WrongPassword
     return Entry(user.id, tokens.issue(session, user.id, clock))
 
@@ -88,3 +102,20 @@ def log_in(session: Session, who: Credentials, clock: Callable[[], datetime]) ->
 def log_out(session: Session, token: str) -> None:
     """Ends a token; the caller commits."""
     session.execute(delete(Token).where(Token.hash == hashlib.sha256(token.encode()).digest()))
+
+
+def erase(
+    session: Session,
+    user: users.User,
+    farewell: Farewell,
+    aircraft: str,
+    clock: Callable[[], datetime],
+) -> None:
+    """Lets a user be forgotten; the caller commits.
+
+    Raises:
+        WrongPassword: of none of the user's accounts.
+    """
+    if not users.opens(session, user.id, farewell.password):
+        raise WrongPassword
+    users.erase(session, user.id, aircraft, clock)

@@ -37,9 +37,9 @@ def test_a_registered_user_is_known_at_once_by_address_in_any_case(
         user = users.find(database, "ADA@example.org")
         assert user is not None
         assert (user.id, user.email, user.version) == (user_id, "ada@example.org", 0)
-        assert users.verify_password(user, "correct horse")
-        assert not users.verify_password(user, "wrong")
-        assert not users.verify_password(None, "correct horse")
+        assert users.log_in(database, user.email, "correct horse", "EC-TAA", clock) == user
+        assert users.log_in(database, user.email, "wrong", "EC-TAA", clock) is None
+        assert users.log_in(database, "x@example.org", "correct horse", "EC-TAA", clock) is None
         assert "scrypt" not in repr(user)
 
 
@@ -55,7 +55,7 @@ def test_two_passwords_are_hashed_at_a_time_however_many_passengers_come(
 
     def make(password: str, method: str) -> str:
         others = [
-            threading.Thread(target=users.verify_password, args=(None, password)) for _ in range(2)
+            threading.Thread(target=users.matches, args=("scrypt:", password)) for _ in range(2)
         ]
         for other in others:
             other.start()
@@ -134,9 +134,10 @@ def test_a_field_that_users_do_not_have_is_refused(engine: Engine, clock: Clock)
 
 def test_a_token_is_kept_as_its_hash_and_expires_when_unused(engine: Engine, clock: Clock) -> None:
     with session(engine) as database:
-        token = tokens.issue(database, UUID(int=1), clock)
+        ada = register(database, clock)
+        token = tokens.issue(database, ada, clock)
     with session(engine) as database:
-        assert tokens.lookup(database, token, clock) == UUID(int=1)
+        assert tokens.lookup(database, token, clock) == ada
         assert tokens.lookup(database, token + "x", clock) is None
         stored = database.scalars(select(Token)).one()
         assert token.encode() not in stored.hash

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SITE = Path(__file__).parents[2] / "templates" / "nginx" / "aircraft.conf.j2"
-TAKE_PASSWORDS = ("portal.joined", "users.add", "users.log_in")
+TAKE_PASSWORDS = ("portal.joined", "users.add", "users.erase", "users.log_in")
 
 pytestmark = pytest.mark.postgres
 

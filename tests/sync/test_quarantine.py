@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from common.clock import utc_now
 from sync import apply, held, load, quarantine, setup, users
 from sync.retry import retry
 from tests.sync.ends import End, PowerCut, cut_at, ids, run, scalar, scalar_list
@@ -39,7 +40,7 @@ def poster(key: UUID, item: UUID) -> Rows:
 
 
 def ingest(end: End, peer: str = "EC-TAA") -> apply.Outcome:
-    folds = {"user_event": users.fold} if end.settings.role == "hangar" else {}
+    folds = users.folds(utc_now) if end.settings.role == "hangar" else {}
     return apply.apply_all(end.engine, end.settings, peer, folds=folds)
 
 
@@ -203,7 +204,7 @@ class TestFolds:
 
         def fold(connection: Connection, incoming: str) -> None:
             seen.extend(connection.scalars(text(f"select id from {incoming}")))
-            users.fold(connection, incoming)
+            users.fold(connection, incoming, utc_now)
 
         self.send(hangar, "name", "email", "shoe", "language", "name")
         apply.apply_all(hangar.engine, hangar.settings, "EC-TAA", folds={"user_event": fold})
@@ -220,7 +221,7 @@ class TestFolds:
         self.send(hangar, "name", "shoe")
         ingest(hangar)
         run(hangar, 'update sync.quarantine set row = row || \'{"field": "email"}\'')
-        assert retry(hangar.engine, "hangar", {"user_event": users.fold}).resolved == 1
+        assert retry(hangar.engine, "hangar", users.folds(utc_now)).resolved == 1
         assert scalar(hangar, "select email from app_user") == "shoe-2"
 
     def test_a_row_whose_fold_is_refused_is_not_taken(self, hangar: End) -> None:

@@ -82,7 +82,7 @@ def test_what_one_aircraft_wrote_is_at_the_hangar_and_its_user_on_the_other_airc
         found = users.find(database, "ada@example.org")
     assert found is not None
     assert (found.name, found.version) == ("Ada", 1)
-    assert users.verify_password(found, "horse")
+    assert users.matches(found.password_hash, "horse")
     assert beat(other, hangar) == []
 
     synchronise(aircraft, hangar)

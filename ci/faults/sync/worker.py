@@ -23,11 +23,10 @@ from sqlalchemy import Engine
 import sync.hangar
 from ci.faults.sync.hindrance import CLOCK, Hindrance
 from ci.faults.sync.order import Ended, Order
+from common.clock import utc_now
 from common.database import engine_for
 from common.settings import Settings
 from sync import ack, apply, files, publish, rsync, seal, session, users
-
-FOLDS = {"user_event": users.fold}
 
 
 def done(
@@ -44,7 +43,9 @@ def done(
             seal.seal_all(engine, settings)
             return []
         if order.do == "apply":
-            found = apply.apply_all(engine, settings, order.peer, folds=FOLDS, at=at_apply)
+            found = apply.apply_all(
+                engine, settings, order.peer, folds=users.folds(utc_now), at=at_apply
+            )
             return found.problems
         if order.do in ("push", "session"):
             link = rsync.Link("hangar", order.link) if order.link else rsync.link_for(settings)

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 TEXTS, NONE = postgresql.ARRAY(sa.Text()), sa.text("'{}'")
 
