@@ -15,10 +15,11 @@ from flask_admin.theme import Bootstrap4Theme
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from common.schema import Audit, Item, Survey
+from common.schema import AppUser, Audit, Item, Survey
 from hangar_app import headers
 from hangar_app.cms.audits import AuditView
 from hangar_app.cms.items import ItemView
+from hangar_app.cms.passengers import PassengerView
 from hangar_app.cms.posters import blueprint as posters
 from hangar_app.cms.surveys import SurveyView
 from hangar_app.context import of
@@ -52,6 +53,9 @@ def init_app(app: Flask) -> None:
         views = (
             ItemView(Item, session, name="Catalogue", endpoint="item", url="/cms/item"),
             SurveyView(Survey, session, name="Surveys", endpoint="survey", url="/cms/survey"),
+            PassengerView(
+                AppUser, session, name="Passengers", endpoint="passenger", url="/cms/passenger"
+            ),
             AuditView(Audit, session, name="Audit", endpoint="audit", url="/cms/audit"),
         )
     for view in views:

@@ -99,3 +99,37 @@ def test_a_body_that_is_no_object_is_refused(client, text):
     answer = client.post("/api/v1/users", data=text, content_type="application/json")
     assert answer.status_code in (400, 422)
     assert set(answer.json["error"]) == {"code", "message"}
+
+
+def test_a_passenger_agrees_and_thinks_better_of_it(client, passenger, hangar):
+    consents = "/api/v1/users/me/consents"
+    assert client.get(consents, headers=passenger).json == {"offers": False}
+    for given in (True, True, False):
+        answer = client.put(f"{consents}/offers", json={"given": given}, headers=passenger)
+        assert answer.json == client.get(consents, headers=passenger).json == {"offers": given}
+    said = [event.value["given"] for event in hangar.rows(UserEvent) if event.field == "consent"]
+    assert said == [True, False], "each is a row, and what holds is not said again"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "said", "status"), [("rank", {"given": True}, 404), ("offers", {}, 422)]
+)
+def test_a_consent_that_nobody_asks_for_is_refused(client, passenger, purpose, said, status):
+    answer = client.put(f"/api/v1/users/me/consents/{purpose}", json=said, headers=passenger)
+    assert answer.status_code == status
+
+
+def test_a_passenger_who_wishes_to_be_forgotten_is_so_at_once(client, passenger):
+    def forget(password):
+        return client.post(
+            "/api/v1/users/me/erase", json={"password": password}, headers=passenger
+        ).status_code
+
+    other = client.post("/api/v1/tokens", json={k: ADA[k] for k in ("email", "password")})
+    assert forget("wrong horse") == 401
+    assert me(client, other.json["token"]).status_code == 200
+    assert forget("correct horse") == 204
+    assert me(client, other.json["token"]).status_code == 401, "every device is out"
+    answer = client.post("/api/v1/tokens", json={k: ADA[k] for k in ("email", "password")})
+    assert answer.status_code == 401
+    assert client.post("/api/v1/users", json=ADA).status_code == 201, "and may begin anew"

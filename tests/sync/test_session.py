@@ -6,22 +6,24 @@ import fcntl
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from common import users
+from common import tokens, users
 from common.database import session as database_session
-from sync import ack, files, publish, seal, session, state, tree
+from sync import ack, files, persons, publish, seal, session, state, tree
 from sync import hangar as hangar_side
 from sync.rsync import Link, Moved, Refused, TransferError
 from tests.sync.ends import End, PowerCut, add_events, ids, link_to, run, scalar
 
 pytestmark = pytest.mark.postgres
 Clock = Callable[[], datetime]
+# After whatever the tests' clock says, so that no edit is ahead of when it was received.
+LANDED = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ def synchronise(aircraft: End, hangar: End) -> session.Report:
     """One landing: sync-now aboard, ingest at the hangar, the heartbeat's acknowledgements."""
     name = aircraft.settings.node
     report = session.run(aircraft.settings, aircraft.engine, link=link_to(hangar, name))
-    report.problems += hangar_side.ingest(hangar.engine, hangar.settings, name).problems
+    taken = hangar_side.ingest(hangar.engine, hangar.settings, name, clock=lambda: LANDED)
+    report.problems += taken.problems
     acks = state.acks(hangar.engine, name)
     report.problems += ack.accept(aircraft.engine, aircraft.settings, acks)
     return report
@@ -222,6 +225,23 @@ def test_two_aircraft_with_one_user_agree_whoever_lands_first(
             user = users.get(database, ada)
         assert user is not None
         assert (user.name, user.language) == ("Countess", "fr"), end.settings.node
+
+
+def test_whom_the_hangar_forgets_an_aircraft_forgets_when_it_lands(
+    aircraft: End, hangar: End, clock: Clock
+) -> None:
+    with database_session(aircraft.engine) as database:
+        ada = users.register(database, "ada@example.org", "Ada", "en", "horse", "EC-TAA", clock)
+        tokens.issue(database, ada, clock)
+    synchronise(aircraft, hangar)
+    with hangar.engine.begin() as connection:
+        persons.order_erasure(connection, ada, LANDED - timedelta(days=100))
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    assert synchronise(aircraft, hangar).problems == []
+    for table in ("user_event", "token"):
+        assert scalar(aircraft, f"select count(*) from {table}") == 0
+    assert scalar(aircraft, "select erased from app_user") is True
+    assert scalar(hangar, "select count(*) from user_merge_log") == 0, "it is too old to be kept"
 
 
 @pytest.mark.parametrize(
