@@ -57,11 +57,10 @@ def settle(connection: Connection, incoming: str, *, table: str) -> None:
     alone(connection, shared=True)
     connection.execute(
         text(
-            f"update {table} t set user_id = who.person from {incoming} i join ("  # noqa: S608
-            "select id, cast(null as uuid) as person from app_user where erased "
-            "union all select a.id, a.canonical from user_alias a "
-            "where not exists (select from app_user u where u.id = a.canonical and u.erased)"
-            ") who on who.id = i.user_id where t.id = i.id"
+            f"update {table} t set user_id = case when u.id is null then a.canonical end "  # noqa: S608
+            f"from {incoming} i left join user_alias a on a.id = i.user_id "
+            "left join app_user u on u.id = i.user_id and u.erased "
+            "where t.id = i.id and (a.id is not null or u.id is not null)"
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from uuid import UUID
 
 import pytest
@@ -19,7 +20,7 @@ from sync.user_merge import Edit, merge
 from tests.sync.ends import End
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-AIRCRAFT = ("EC-TAA", "EC-TAB", "EC-TAC")
+AIRCRAFT = ("EC-TAA", "EC-TAB", "EC-TAC", "EC-TAD")
 PEOPLE = [UUID(int=n) for n in (1, 2, 3)]
 
 EDITS = st.lists(
@@ -95,7 +96,7 @@ def landings() -> st.SearchStrategy[list[Landing]]:
         st.sampled_from(PEOPLE),
         st.sampled_from([*USER_FIELDS, *USER_FIELDS, "same", "erase", "consent"]),
         st.sampled_from(["a", "b", "c"]),
-        st.integers(0, 8 << 16),
+        st.integers(0, 12 << 16),
     )
     return st.lists(
         st.builds(
@@ -200,5 +201,47 @@ def test_whoever_lands_first_the_hangar_holds_the_same(hangar: End, flown, rng) 
 )
 @given(landings())
 def test_what_comes_again_changes_nothing(hangar: End, flown: list[Landing]) -> None:
-    later = [Landing(one.aircraft, 9, one.said) for one in flown]
+    later = [Landing(one.aircraft, 7, one.said) for one in flown]
     assert settled(hangar, flown + later) == settled(hangar, flown)
+
+
+ONE, TWO, THREE = PEOPLE
+# `same` with "a" names the next but one of them, with "b" the next.
+JOINED = [
+    Landing("EC-TAA", 2, ((ONE, "name", "a", 7 << 16), (ONE, "password_hash", "a", 1))),
+    Landing(
+        "EC-TAB", 3, ((TWO, "same", "b", 0), (TWO, "name", "b", 6 << 16), (TWO, "consent", "a", 0))
+    ),
+    Landing("EC-TAC", 4, ((THREE, "same", "b", 0), (THREE, "password_hash", "c", 2))),
+]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("erased", [False, True])
+def test_accounts_joined_one_after_the_other_are_one_in_any_order(
+    hangar: End, erased: bool
+) -> None:
+    """Two edits by clocks that are ahead, each as of when it was received, and three accounts."""
+    last = Landing("EC-TAD", 5, ((TWO, "erase", "a", 0),) if erased else ())
+    found = []
+    for number, order in enumerate(permutations(JOINED)):
+        found.append(settled(hangar, [*order[: number % 4], last, *order[number % 4 :]]))
+    assert all(one == found[0] for one in found)
+    people, aliases, said, clamps, events, used = found[0]
+    assert aliases == [(TWO, ONE), (THREE, ONE)]
+    assert {row[0] for row in people} == {ONE, TWO, THREE}
+    assert {row[-1] for row in people} == {erased}
+    assert {row[1] for row in used} == {None if erased else ONE}
+    if erased:
+        assert (said, clamps, events) == ([], [], [])
+    else:
+        assert people[0][2] == "b1EC-TAB", "received later"
+        assert [row[4] for row in people] == ["a1EC-TAA", "", "c1EC-TAC"], "each its own"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_edits_received_at_once_the_one_made_later_wins(hangar: End, turned: bool) -> None:
+    said = ((ONE, "name", "a", 9 << 16), (ONE, "name", "b", 9 << 16 | 1))
+    landing = Landing("EC-TAA", 2, said[::-1] if turned else said)
+    assert settled(hangar, [landing])[0][0][2][0] == "b"
