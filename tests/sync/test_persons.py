@@ -39,9 +39,6 @@ class Fleet:
     def __init__(self, hangar: End, aircraft: dict[str, End], clock: Clock) -> None:
         self.hangar, self.aircraft, self.clock = hangar, aircraft, clock
 
-    def nothing(self, name: str) -> None:
-        """Nothing has moved yet."""
-
     def push(self, name: str, hangar_clock: Clock | None = None) -> None:
         """What was written aboard comes to the hangar, and is settled there."""
         end = self.aircraft[name]
@@ -171,7 +168,7 @@ def test_an_acknowledged_edit_counts_until_the_hangar_s_own_row_comes(fleet: Fle
     fleet.edit("EC-TAA", ada, name="Countess", password_hash="new")
     with fleet.aboard("EC-TAA") as database:
         consents.state(database, ada, "offers", True, "EC-TAA", fleet.clock)
-    for step in (fleet.nothing, fleet.push, fleet.acknowledge, fleet.pull):
+    for step in (fleet.acknowledge, fleet.push, fleet.acknowledge, fleet.pull):
         step("EC-TAA")
         user = fleet.user("EC-TAA", ada)
         with fleet.aboard("EC-TAA") as database:
