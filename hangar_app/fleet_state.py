@@ -1,17 +1,21 @@
-"""Reads what the fleet page is made of: five statements for the whole fleet, however large."""
+"""Reads what the fleet page is made of: six statements for the whole fleet, however large."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from common.schema import Aircraft, Cursor, Work
 from hangar_app import wanted, work
+from hangar_app.behind import behind_down
 from hangar_app.fleet_view import AircraftRow, Observed, WorkSeen, row
-from sync import state
+from sync import behind, state
+from sync.behind import Place
 from sync.state import Head
 
 WORK_SHOWN = 4
@@ -35,6 +39,9 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
         )
     doing = recent_work(session, now)
     waiting = wanted.seen(session, now)
+    known = session.scalars(select(Aircraft).order_by(Aircraft.name)).all()
+    places = {one.name: _places(one.last_body or {}, heads) for one in known}
+    lacking = behind.lacking(session.connection(), {at for of in places.values() for at in of})
     return [
         row(
             Observed(
@@ -46,11 +53,21 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
                 applied=applied[one.name],
                 work=doing.get(one.name, [])[:WORK_SHOWN],
                 wanted=waiting.get(one.name),
+                lacks={at[0]: lacking[at] for at in places[one.name] if at in lacking},
             ),
             heads,
             now,
         )
-        for one in session.scalars(select(Aircraft).order_by(Aircraft.name))
+        for one in known
+    ]
+
+
+def _places(body: Mapping[str, Any], heads: Mapping[str, Head]) -> list[Place]:
+    """Where an aircraft stands in each stream that is sent to it: at 0 in a history that it is not in."""
+    down = body.get("down") or {}
+    return [
+        (stream, head["seq"] - behind_down(head, down.get(stream)))
+        for stream, head in heads.items()
     ]
 
 

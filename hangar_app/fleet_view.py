@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from hangar_app.behind import (
+    Backlog,
+    aside,
+    backlog_down,
+    backlog_up,
+    behind_down,
+    behind_up,
+    held_rows,
+)
 from hangar_app.wanted import WantedSeen
+from sync.behind import Lacking
 from sync.state import Head
 
 SILENT_AFTER_S = 30  # six heartbeats
@@ -41,6 +51,8 @@ class Observed:
     applied: Mapping[str, Head]  # of each stream from this aircraft: how far it is in our database
     work: Sequence[WorkSeen]  # newest first
     wanted: WantedSeen | None = None
+    lacks: Mapping[str, Lacking] = field(default_factory=dict)  # of each stream that is sent to it
+    held_here: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of what it sent
 
 
 @dataclass(frozen=True)
@@ -65,26 +77,14 @@ class AircraftRow:
     returned: Mapping[str, str] | None = None  # the release that it last returned from, and why
     certificates: dict[str, int] = field(default_factory=dict)  # whole days left
     ending: dict[str, int] = field(default_factory=dict)  # those of them that ops must see to
-
-
-def behind_down(head: Head, told: Mapping[str, Any] | None) -> int:
-    """How many change-sets of a down stream an aircraft lacks.
-
-    Another epoch means that it needs all of them.
-
-    Example:
-        >>> behind_down({"epoch": "e1", "seq": 7, "sha256": "…"}, {"epoch": "e1", "seq": 5})
-        2
-    """
-    told = told or {}
-    same = told.get("epoch") == head["epoch"]
-    return max(0, head["seq"] - (int(told.get("seq") or 0) if same else 0))
-
-
-def behind_up(told: Mapping[str, Any], applied: Head | None) -> int:
-    """How many change-sets of an up stream are sealed aboard and not in our database yet."""
-    same = applied is not None and applied["epoch"] == told.get("epoch")
-    return max(0, int(told.get("sealed") or 0) - (applied["seq"] if applied and same else 0))
+    up: dict[str, Backlog] = field(default_factory=dict)  # by stream: aboard, not acknowledged
+    down: dict[str, Backlog] = field(default_factory=dict)  # by stream: here, not aboard
+    aside: list[str] = field(
+        default_factory=list
+    )  # what stands still, waits or had to go, in words
+    held_rows: dict[str, int] = field(
+        default_factory=dict
+    )  # by stream: in quarantine at either end
 
 
 def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow:
@@ -139,6 +139,12 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         returned=body.get("returned"),
         certificates=certificates,
         ending={name: days for name, days in certificates.items() if days < CERTIFICATE_DAYS},
+        up={one: backlog_up(up[one], seen, behind[f"{one} ↑"], now) for one in UP if one in up},
+        down={
+            one: backlog_down(seen.lacks.get(one, Lacking()), now) for one in DOWN if one in heads
+        },
+        aside=aside(body, seen.held_here),
+        held_rows=held_rows(body.get("held") or {}, seen.held_here),
     )
 
 

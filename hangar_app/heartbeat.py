@@ -66,7 +66,10 @@ class Up(Part):
     epoch: Word | None = None
     sealed: Count = 0
     unsealed_rows: Count = 0
-    former: dict[Word, Count] = Field(default_factory=dict)
+    rows: Count = 0
+    bytes: Count = 0
+    row_bytes: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    oldest_at: AwareDatetime | None = None
 
 
 class Down(Part):
@@ -82,10 +85,21 @@ class Standing(Part):
     why: Annotated[str, Field(max_length=1000)] = ""
 
 
+class Aside(Part):
+    """Items whose files the aircraft does not fetch, or gave up, and why the first of them."""
+
+    items: Count = 0
+    bytes: Count = 0
+    why: str = ""
+
+
 class Content(Part):
     version: Word | int | None = None
     missing_files: Count = 0
     missing_bytes: Count = 0
+    waiting: Aside | None = None
+    evicted: Aside | None = None
+    refused: str = ""
 
 
 class Disk(Part):

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Engine, text
 
 from common.settings import Settings, node_name
-from sync import backfill, chain, divergence, files, held, holding
+from sync import backfill, behind, chain, divergence, files, held, holding
 from sync.apply import received_streams
 from sync.issue import HEAD, read_head
 from sync.seal import own_streams
@@ -138,6 +138,7 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
                 "from sync.epoch e order by e.stream"
             )
         ).all()
+        waiting = behind.waiting(connection)
         pushed = connection.scalar(
             text(
                 "select exists (select from sync.batch "
@@ -150,6 +151,7 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
             "sealed": row.sealed,
             "unsealed_rows": row.unsealed_rows,
             **_kept(settings, row.stream),
+            **waiting.get(row.stream, {}),
         }
         for row in streams
     }

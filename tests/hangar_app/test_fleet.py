@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from common.schema import Aircraft, Cursor, Work
+from common.schema import Aircraft, Batch, Cursor, Epoch, Work
 from common.settings import Settings
 from hangar_app import fleet_state, status
 
 pytestmark = pytest.mark.postgres
+
+
+WAITS = {"rows": 20, "bytes": 400, "row_bytes": 10, "oldest_at": "2008-12-31T22:00:00+00:00"}
 
 
 @pytest.fixture
@@ -22,11 +26,12 @@ def fleet(session: Session, clock) -> None:
     now: datetime = clock()
     epoch = "01a2065d-c389-7000-aaf1-7fff83734834"
     body = {
+        "at": "2009-01-01T00:00:00+00:00",
         "phase": "ground",
         "flight": "TA512",
         "position": {"lat": -33.95, "lon": 151.18, "altitude_ft": 21, "ground_speed_kt": 12.4},
         "releases": {"onboard": {"version": "20261123021500-05b9b0f1a2c3", "state": "trial"}},
-        "up": {"use": {"epoch": epoch, "sealed": 9, "unsealed_rows": 184}},
+        "up": {"use": {"epoch": epoch, "sealed": 9, "unsealed_rows": 184, **WAITS}},
         "content": {"missing_files": 2, "missing_bytes": 5_200_000},
         "disk": {"free": 1, "total": 4},
         "certificates": {"portal.example.aero": 9},
@@ -64,6 +69,8 @@ def test_the_json_says_who_is_where_and_how_far_behind(editor, fleet) -> None:
     assert first["behind"] == {"use ↑": 5, "rows ↑": 184}
     assert first["content_missing"] == {"files": 2, "bytes": 5_200_000}
     assert [one["reason"] for one in first["work"]] == ["No route to host"]
+    waits = {"change_sets": 5, "rows": 204, "bytes": 2240, "oldest_s": 7203}
+    assert (first["up"], first["down"]) == ({"use": waits}, {})
     assert (second["standing"], second["seen_s_ago"]) == ("new", None)
 
 
@@ -76,6 +83,35 @@ def test_the_page_is_whole_without_javascript(editor, fleet) -> None:
     assert "No route to host" in page
     assert "certificate of portal.example.aero ends in 9 days" in page
     assert '<noscript><meta http-equiv="refresh"' in page
+
+
+def test_what_an_aircraft_lacks_is_counted_for_each(editor, fleet, session, clock) -> None:
+    epoch = uuid4()
+    session.add(Epoch(stream="cat", epoch=epoch))
+    session.add_all(
+        Batch(
+            stream="cat",
+            epoch=epoch,
+            seq=seq,
+            prev_sha256="",
+            sha256=str(seq),
+            bytes=100 * seq,
+            rows=seq,
+            schema_version="1",
+            state="published",
+            created_at=clock() - timedelta(hours=4 - seq),
+        )
+        for seq in (1, 2, 3)
+    )
+    known = session.get(Aircraft, "EC-TAA")
+    told = {"epoch": str(epoch), "seq": 2, "sha256": "2"}
+    known.last_body = known.last_body | {"down": {"cat": told}}
+    session.commit()
+    first, second = editor.get("/fleet.json").json["aircraft"]
+    lacks = {"change_sets": 1, "rows": 3, "bytes": 300, "oldest_s": 3600}
+    assert first["down"] == {"cat": lacks}
+    lacks = {"change_sets": 3, "rows": 6, "bytes": 600, "oldest_s": 10800}
+    assert second["down"] == {"cat": lacks}
 
 
 def test_an_open_row_whose_worker_is_lost_says_so(editor, fleet, session, clock) -> None:
@@ -114,7 +150,7 @@ def test_more_aircraft_cost_no_more_statements(editor, fleet, session, statement
     session.commit()
     statements.clear()
     assert len(editor.get("/fleet.json").json["aircraft"]) == 52
-    assert len([one for one in statements if "INSERT" not in one]) <= few <= 6
+    assert len([one for one in statements if "INSERT" not in one]) <= few <= 7
 
 
 def test_the_status_command_prints_the_same(

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from hangar_app.fleet_view import Observed, WorkSeen, behind_down, behind_up, row
+from hangar_app.behind import Backlog, behind_down, behind_up
+from hangar_app.fleet_view import Observed, WorkSeen, row
 from hangar_app.wanted import WantedSeen
+from sync.behind import Lacking
 from sync.state import Head
 
 
@@ -113,3 +115,41 @@ def test_a_certificate_that_ends_soon_stands_out(
     line = row(observed(seen_s=seen_s, certificates={"portal.example.aero": told}), HEADS, NOW)
     assert line.certificates == {"portal.example.aero": left}
     assert bool(line.ending) is ending
+
+
+def test_what_waits_aboard_is_as_old_as_the_aircraft_says_whatever_its_clock() -> None:
+    told = {"sealed": 5, "rows": 100, "bytes": 2000, "unsealed_rows": 10, "row_bytes": 17.3}
+    told |= {"epoch": "u1", "oldest_at": "2009-01-01T00:00:00+00:00"}
+    seen = observed(seen_s=60, at="2009-01-01T02:00:00+00:00", up={"use": told})
+    assert row(seen, HEADS, NOW).up == {"use": Backlog(1, 110, 2173, 7260)}
+
+
+def test_an_aircraft_of_an_older_release_says_rows_only() -> None:
+    told = {"use": {"epoch": "u1", "sealed": 4, "unsealed_rows": 3}}
+    assert row(observed(up=told), HEADS, NOW).up == {"use": Backlog(0, 3, 0, None)}
+
+
+def test_what_it_lacks_is_told_by_stream_and_how_old_it_is() -> None:
+    lacks = {"cat": Lacking(2, 30, 8120, NOW - timedelta(hours=3))}
+    line = row(replace(observed(**LACKS_TWO), lacks=lacks), HEADS, NOW)
+    assert line.down == {"cat": Backlog(2, 30, 8120, 10800), "usr": Backlog()}
+
+
+def test_what_stands_still_waits_or_had_to_go_is_said_in_words() -> None:
+    content = {
+        "waiting": {"items": 1, "bytes": 9, "why": "no room: it lacks 3.0 MB"},
+        "evicted": {"items": 2, "bytes": 9, "why": "w" * 999},
+        "refused": "manifest: altered",
+    }
+    held = {"cat": {"rows": 2, "why": ""}, "usr": {"rows": 0, "why": "expected schema 0007"}}
+    seen = replace(observed(content=content, held=held), held_here={"cat": {"rows": 1}})
+    line = row(seen, HEADS, NOW)
+    assert line.aside == [
+        "cat: 2 rows in quarantine aboard",
+        "usr: stands still aboard: expected schema 0007",
+        "cat: 1 row in quarantine at the hangar",
+        "content: 1 item not fetched: no room: it lacks 3.0 MB",
+        f"content: 2 items removed to make room: {'w' * 300}",
+        "content: manifest: altered",
+    ]
+    assert line.held_rows == {"cat": 3}
