@@ -42,7 +42,8 @@ def status(c: Context, inventory: str = "", json: bool = False) -> None:
     from rich.console import Console
 
     from fleet.session import session
-    from fleet.status import backup_line, hangar_of, table, told
+    from fleet.status import backup_line, hangar_of, told
+    from fleet.status_table import table
 
     with session(inventory, "all") as fleet:
         hangar = hangar_of(fleet.inventory)

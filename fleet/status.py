@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fleet.errors import FleetError, UsageError
 from fleet.inventory import Host, Inventory
 from fleet.ssh import Connection
-from fleet.summary import one_line
 
 COMMAND = ["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/fleet-status"]
 STATUS_S = 60.0
@@ -19,7 +18,6 @@ BACKUP_LIMITS = (
     ("files_s", "files", 3600),
     ("wal_s", "WAL:", 600),
 )
-HEADINGS = ("aircraft", "standing", "heard", "phase", "release", "behind", "work")
 
 
 def hangar_of(inventory: Inventory) -> Host:
@@ -59,74 +57,6 @@ def told(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] |
             f"{done.stdout[:200]!r} ({type(error).__name__})",
             f"fab deploy-hangar --target {connection.name} ships one that does",
         ) from None
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the fleet as aligned lines, headings first; below them what failed or will."""
-    # Much of it an aircraft says of itself, and its box may be in other hands.
-    cells = [HEADINGS, *(tuple(map(one_line, _cells(row))) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ] + [one_line(line) for row in rows for line in (*_why(row), *_returned(row), *_ending(row))]
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    release = (row.get("releases") or {}).get("onboard") or {}
-    missing = row.get("content_missing") or {}
-    behind = [f"{name} {count}" for name, count in (row.get("behind") or {}).items() if count]
-    if missing.get("files"):
-        behind.append(f"{missing['files']} files missing")
-    work = [
-        f"{each.get('kind')} {each.get('state')}"
-        for each in row.get("work") or ()
-        if each.get("state") != "done"
-    ]
-    flight = f" {row['flight']}" if row.get("flight") else ""
-    return [
-        str(row.get("name") or row.get("host")),
-        str(row.get("standing") or "?") + (", syncing" if row.get("syncing") else ""),
-        ago(row.get("seen_s_ago")),
-        f"{row.get('phase') or '?'}{flight}",
-        # The revision names it; its time would make the line too long for a narrow terminal.
-        str(release.get("version") or "none").rpartition("-")[2],
-        ", ".join(behind) or "nothing",
-        ", ".join([*_waits(row.get("wanted")), *work]) or "none",
-    ]
-
-
-def _waits(wanted: Mapping[str, Any] | None) -> list[str]:
-    """What waits for an aircraft, in a few words."""
-    if not wanted:
-        return []
-    failed = f", failed {wanted['failed']} ×" if wanted.get("failed") else ""
-    return [f"{str(wanted.get('revision'))[:7]} waits{failed}"]
-
-
-def _why(row: Mapping[str, Any]) -> list[str]:
-    wanted = row.get("wanted") or {}
-    if not wanted.get("failed"):
-        return []
-    said = f"{str(wanted.get('revision'))[:7]} failed: {wanted.get('reason')}"
-    return [f"{row.get('name') or row.get('host')}: {said}"]
-
-
-def _returned(row: Mapping[str, Any]) -> list[str]:
-    returned = row.get("returned")
-    if not returned:
-        return []
-    revision = str(returned.get("version")).rpartition("-")[2]
-    said = f"{returned.get('kind')} {revision} was returned from"
-    return [f"{row.get('name')}: {said}: {returned.get('reason')}"]
-
-
-def _ending(row: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{row.get('name') or row.get('host')}: the certificate of {name} "
-        + (f"ends in {days} days" if days >= 0 else "has ended")
-        for name, days in (row.get("ending") or {}).items()
-    ]
 
 
 def backup_line(name: str, backup: Mapping[str, Any]) -> tuple[str, bool]:
