@@ -20,6 +20,7 @@ from hangar_app import (
     health,
     ingest,
     login,
+    metrics,
     pages,
     tower,
     uploads,
@@ -59,6 +60,7 @@ def create_app(
     )
     session = scoped_session(sessionmaker(engine))
     context.attach(app, Context(settings, engine, session, enqueue or worker.enqueue))
-    for part in (headers, login, uploads, csrf, forms, health, tower, pages, fleet, ingest, cms):
+    first = (headers, login, uploads, csrf, forms, health, metrics, tower)
+    for part in (*first, pages, fleet, ingest, cms):
         part.init_app(app)
     return app

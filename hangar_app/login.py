@@ -46,7 +46,10 @@ from hangar_app.context import hangar
 ATTEMPTS, WITHIN_S = 8, 300
 SESSION_HOURS = 12
 
-OPEN = {"login.login", "health.show", "static", "admin.static", "tower.post_heartbeat"}
+OPEN = {
+    *("login.login", "health.show", "static", "admin.static"),
+    *("tower.post_heartbeat", "metrics.show"),
+}
 
 blueprint = Blueprint("login", __name__)
 manager = LoginManager()
@@ -114,7 +117,7 @@ class LoginForm(FlaskForm):  # type: ignore[misc, unused-ignore]
 
 
 def init_app(app: Flask) -> None:
-    """Adds the sign-in page; everything but health, static files and the tower is behind it."""
+    """Adds the sign-in page; everything but health, metrics, static files and the tower is behind it."""
     app.extensions["throttle"] = Throttle()
     app.permanent_session_lifetime = timedelta(hours=SESSION_HOURS)
     manager.user_loader(load)

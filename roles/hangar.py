@@ -16,6 +16,8 @@ GUNICORN = (
 )
 AGE_KEY = "/etc/turnaround/keys/age.key"
 DISPATCH_KEY = "/etc/turnaround/keys/dispatch_ed25519"
+# Of this host alone: what Prometheus reads.
+METRICS_PORT = 9464
 GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
 
 
@@ -72,6 +74,7 @@ def apply(host: Context) -> None:
         site="nginx/hangar.conf.j2",
         public_address=host.vars.address("public_address"),
         tower_address=host.tower_address,
+        metrics_port=METRICS_PORT,
         name=name,
         certificate=certificate.PATH,
         folders=["content", "imports", "artifacts"],
