@@ -25,13 +25,22 @@ def sync(
     inventory: str = "",
     json: bool = False,
 ) -> None:
-    """Let aircraft synchronise with the hangar now."""
+    """Let aircraft synchronise with the hangar now, and show what moves and what is still to come."""
     from fleet.session import finish, session
-    from fleet.sync import aircraft_of, sync_now
+    from fleet.sync import aircraft_of, known_before, sync_now
 
     with session(inventory, target, limit) as fleet:
         hosts = aircraft_of(fleet.hosts)
-        finish(fleet.each(sync_now, fleet.reporter("sync", json), slots, hosts))
+        known, silent = known_before(fleet.inventory, fleet.connections, hosts, target)
+        outcomes = fleet.each(
+            lambda way, host, say: (
+                silent.get(host.name) or sync_now(way, host, say, known.get(host.name))
+            ),
+            fleet.reporter("sync", json),
+            slots,
+            hosts,
+        )
+        finish(outcomes)
 
 
 @task(help={"inventory": INVENTORY, "json": "one JSON object per aircraft on standard output"})

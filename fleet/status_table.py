@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fleet.figures import figure, size, span
+from common.figures import figure, size, span
 from fleet.report import Outcome
 from fleet.summary import FEW, names, one_line
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from common.figures import size
 from hangar_app.languages import best
 
 SENTENCES = {
@@ -37,19 +38,6 @@ def ago(seconds: int | None) -> str:
         if seconds >= length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
-
-
-def size(count: float) -> str:
-    """Bytes as people say them.
-
-    Example:
-        >>> size(900), size(2_500_000)
-        ('900 B', '2.5 MB')
-    """
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{count:.0f} B"
 
 
 def error_page(error: HTTPException) -> ResponseReturnValue:

@@ -27,6 +27,7 @@ from onboard_app.agent.running import Runner, locked
 from onboard_app.agent.sync_now import FAILED, sync_now
 from onboard_app.avionics.store import RedisStore
 from sync import ack, backfill, overtake, retention, session
+from sync.onlooker import Onlooker
 from sync.shown import Windows
 
 log = logging.getLogger("onboard_app.agent")
@@ -81,13 +82,15 @@ def serve(settings: Settings) -> int:
 
 def synchronise(settings: Settings) -> int:
     """Synchronises once and tells it on standard output."""
-    run = partial(session.run, settings, engine_for(settings))
+    engine = engine_for(settings)
+    run = partial(session.run, settings, engine)
 
     def write(line: str) -> None:
         sys.stdout.write(line)
         sys.stdout.flush()
 
-    return sync_now(run, write, time.monotonic, time.sleep)
+    look = Onlooker(settings, engine).look
+    return sync_now(run, write, time.monotonic, time.sleep, look)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

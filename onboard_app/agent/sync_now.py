@@ -1,7 +1,10 @@
 """`sync-now`: one synchronisation as a command; its progress as JSON lines, its result as the last.
 
     {"progress": "pushed 2 change-sets, 1834 bytes"}
+    {"progress": "film Night 34 MB of 200 MB, 1.2 MB/s, 2 min left", "seen": {"files": 3, …}}
     {"result": {"applied_rows": 12, …}}
+
+`seen` is `sync.onlooker.Seen`: what waits, what moves and what comes next, every few seconds.
 
 When it fails the last line is {"result": null, "error": {"code": …, "message": …}}.
 """
@@ -10,12 +13,16 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from onboard_app.agent.watching import Look, watched
+from sync.onlooker import Seen
 from sync.rsync import LinkLost, Refused, TransferError
 from sync.session import Busy, Report
 
@@ -33,19 +40,25 @@ class Lines:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write: Callable[[str], object] | None = write
+        self._lock = threading.Lock()
 
     def say(self, **told: Any) -> None:
-        """Writes one line."""
-        if self._write is None:
-            return
-        try:
-            self._write(json.dumps(told) + "\n")
-        except OSError:
-            self._write = None
+        """Writes one line; may be called from any thread."""
+        with self._lock:
+            if self._write is None:
+                return
+            try:
+                self._write(json.dumps(told) + "\n")
+            except OSError:
+                self._write = None
 
     def progress(self, line: str) -> None:
         """Writes a step."""
         self.say(progress=line)
+
+    def seen(self, seen: Seen) -> None:
+        """Writes how it goes."""
+        self.say(progress=seen.words(), seen=asdict(seen))
 
 
 def sync_now(
@@ -53,6 +66,7 @@ def sync_now(
     write: Callable[[str], object],
     clock: Callable[[], float],
     sleep: Callable[[float], object],
+    look: Look | None = None,
 ) -> int:
     """Synchronises and returns the exit code: 0 done, 3 the hangar is out of reach, 4 failed.
 
@@ -64,10 +78,12 @@ def sync_now(
         write: takes a line of text.
         clock: seconds, monotonic.
         sleep: waits that many seconds.
+        look: looks at how it goes; None tells nothing of it.
     """
     lines = Lines(write)
     try:
-        report = _when_free(run, lines, clock, sleep)
+        with watched(look, lines.seen) if look else nullcontext():
+            report = _when_free(run, lines, clock, sleep)
     except LinkLost as error:
         return _failed(lines, OUT_OF_REACH, "out_of_reach", error)
     except Refused as error:

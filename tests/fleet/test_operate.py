@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleet.channel import Completed
 from fleet.errors import Exit, FleetError, Offline, UsageError
-from fleet.inventory import Host
+from fleet.inventory import Host, Inventory
 from fleet.logs import command
 from fleet.report import Outcome
 from fleet.status import ago, ask, backup_line, told
-from fleet.sync import aircraft_of, sync_now
+from fleet.sync import aircraft_of, known_before, sync_now
 
 TAA = Host("EC-TAA", ("aircraft",), (), "10.0.0.2")
+TAB = Host("EC-TAB", ("aircraft",), (), "10.0.0.3")
 HANGAR = Host("hangar", ("hangar",), (), "10.0.0.1")
 
 
@@ -48,14 +50,77 @@ def test_progress_is_shown_and_the_last_line_is_the_result() -> None:
         '{"step": "sealed 3 rows"}',
         "no json at all",
         '{"event": "pulling"}',
-        '{"result": {"applied_rows": 12, "content_files": 0, "seconds": 1.25, "pushed": true}}',
+        '{"result": {"applied_rows": 12, "content_files": 0, "bytes_sent": 1834, "seconds": 1.25, "pushed": true}}',
     )
     outcome = sync_now(connection, TAA, said.append)
     assert said[:3] == ["sealed 3 rows", "no json at all", "pulling"]
     assert outcome.code == Exit.DONE
-    assert outcome.detail == "12 applied rows, 1.2 seconds"
+    assert outcome.detail == "12 applied rows, 1.8 kB sent, 1.2 seconds"
     assert outcome.data["result"]["applied_rows"] == 12
     assert connection.asked == [["sudo", "-n", "-u", "turnaround", "/opt/turnaround/bin/sync-now"]]
+
+
+LACKS = {"down": {"cat": {"change_sets": 2, "rows": 30, "bytes": 8120, "oldest_s": 7300}}}
+
+
+def test_what_it_lacks_is_said_until_it_has_been_applied() -> None:
+    said: list[str] = []
+    connection = Says(
+        '{"progress": "pushed 1 change-sets"}',
+        '{"progress": "applied 30 rows"}',
+        '{"progress": "film Night 34 MB of 200 MB", "seen": {"files": 2}}',
+        '{"progress": "film Night 99 MB of 200 MB", "seen": {"files": 1}}',
+        '{"result": {"applied_rows": 30}}',
+    )
+    outcome = sync_now(connection, TAA, said.append, LACKS)
+    lacks = "it lacks cat 2 change-sets, 30 rows, 8.1 kB, 2 h old"
+    assert said[:4] == [
+        lacks,
+        f"pushed 1 change-sets; {lacks}",
+        "applied 30 rows",
+        "film Night 34 MB of 200 MB",
+    ]
+    assert outcome.data["seen"] == {"files": 1}
+    assert outcome.data["before"]["down"] == LACKS["down"]
+
+
+def test_what_an_aircraft_says_while_it_synchronises_does_nothing_to_the_terminal() -> None:
+    said: list[str] = []
+    sync_now(Says('{"progress": "film \\u001b[2J"}', "\x1b]0;x\x07"), TAA, said.append)
+    assert said
+    assert all(line.isprintable() for line in said)
+
+
+class Ways:
+    """Connections of which each leads to this one."""
+
+    def __init__(self, to: Says) -> None:
+        self.to = lambda host: to
+
+
+def before(hangar: Says, target: str) -> Any:
+    hosts = {host.name: host for host in (TAA, TAB, HANGAR)}
+    fleet = Inventory("lab", Path("inventory.yml"), {}, hosts)
+    return known_before(fleet, Ways(hangar), [TAA, TAB], target)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("target", "quiet"), [("all", ["EC-TAB"]), ("EC-TAB", []), ("EC-TAA,EC-TAB", [])]
+)
+def test_who_is_silent_is_not_called_unless_it_is_named(target: str, quiet: list[str]) -> None:
+    rows = [{"name": "EC-TAA", "seen_s_ago": 9}, {"name": "EC-TAB", "seen_s_ago": 7200}]
+    known, silent = before(Says(json.dumps({"aircraft": rows})), target)
+    assert set(known) == {"EC-TAA", "EC-TAB"}
+    assert list(silent) == quiet
+
+
+def test_a_hangar_that_does_not_tell_is_no_reason_not_to_call() -> None:
+    said: list[str] = []
+    known, silent = before(Says("nonsense"), "all")
+    assert silent == {}
+    outcome = sync_now(Says('{"result": {"applied_rows": 3}}'), TAA, said.append, known["EC-TAA"])
+    assert said[0].startswith("what it lacks is not known: ")
+    assert "before" not in outcome.data
 
 
 def test_nothing_to_do_is_said() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.figures import figure, size, span
+from common.figures import figure, size, span
 from fleet.status_table import table
 
 NOTHING = {"change_sets": 0, "rows": 0, "bytes": 0, "oldest_s": None}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from onboard_app.agent import watching
 from onboard_app.agent.__main__ import main
 from onboard_app.agent.sync_now import sync_now
+from sync.onlooker import Seen
 from sync.rsync import LinkLost, Refused, TransferError
 from sync.session import Busy, Report
 
@@ -131,3 +134,25 @@ def test_a_reader_who_left_does_not_stop_it():
 def test_wrong_usage_is_64(capsys):
     assert main(["land"]) == 64
     assert "sync-now" in capsys.readouterr().err
+
+
+def test_how_it_goes_is_told_in_words_and_in_figures(shell, monkeypatch):
+    monkeypatch.setattr(watching, "FIRST_S", 0.001)
+    said = threading.Event()
+
+    def look():
+        return Seen(files=3, bytes=2_000_000)
+
+    def write(line):
+        shell.write(line)
+        said.set()
+
+    def run(progress):
+        assert said.wait(10)
+        return Report()
+
+    assert sync_now(run, write, lambda: 0.0, shell.sleep, look) == 0
+    first, last = shell.lines
+    assert first["progress"] == "content 3 files 2.0 MB"
+    assert (first["seen"]["files"], first["seen"]["left_s"]) == (3, None)
+    assert "result" in last

@@ -47,7 +47,6 @@ def figure(count: int | None) -> str:
     """
     if not count:
         return "–"
-    for length, unit in ((1, ""), (1000, "k"), (10**6, "M")):
-        if count // length < (100_000 if length == 1 else 10_000):
-            break
-    return f"{count // length}{unit}"
+    if count < 100_000:
+        return str(count)
+    return f"{count // 1000}k" if count < 10_000_000 else f"{count // 10**6}M"

@@ -1,0 +1,136 @@
+"""What is seen from beside a synchronisation: what waits, what moves, how fast, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+import pytest
+
+from sync import files, held, seal, tree
+from sync.manifest import File, Item, Manifest
+from sync.manifest import seal as seal_manifest
+from sync.onlooker import Coming, Onlooker, Seen
+from tests.sync.ends import End, add_events, run
+
+pytestmark = pytest.mark.postgres
+PAPER = Item(str(UUID(int=1)), "newspaper", 10, None, None, (File("a.pdf", "a" * 64, 1000),))
+FILM = Item(
+    str(UUID(int=2)),
+    "film",
+    100,
+    None,
+    None,
+    (File("1.ts", "b" * 64, 9_000_000), File("2.ts", "c" * 64, 1_000_000)),
+)
+
+
+class Ticks:
+    """A clock that only the test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def ticks() -> Ticks:
+    return Ticks()
+
+
+@pytest.fixture
+def onlooker(aircraft: End, ticks: Ticks, clock: Callable[[], datetime]) -> Onlooker:
+    return Onlooker(aircraft.settings, aircraft.engine, ticks, clock)
+
+
+def follow(end: End, *items: Item) -> None:
+    data = seal_manifest(Manifest(items), lambda told: b"signature")
+    files.write_durably(end.settings.content_dir / "manifest.json", data)
+
+
+def arrives(end: End, file: File, size: int) -> None:
+    staging = end.settings.content_dir / "staging"
+    staging.mkdir(parents=True, exist_ok=True)
+    (staging / file.sha256).write_bytes(b"x" * size)
+
+
+def taken(end: End, file: File) -> None:
+    staged = end.settings.content_dir / "staging" / file.sha256
+    files.move(staged, tree.blob_path(end.settings.content_dir, file.sha256))
+
+
+def test_where_nothing_is_due_nothing_is_said(onlooker: Onlooker) -> None:
+    assert onlooker.look() == Seen()
+    assert Seen().words() == ""
+
+
+def test_rows_that_are_not_acknowledged_are_told_by_stream(
+    aircraft: End, onlooker: Onlooker
+) -> None:
+    add_events(aircraft, 30)
+    (sealed,) = seal.seal_all(aircraft.engine, aircraft.settings)
+    seen = onlooker.look()
+    assert seen.up == {"use": {"rows": 30, "bytes": sealed.bytes}}
+    assert seen.words() == "not acknowledged: use 30 rows"
+
+
+def test_what_moves_how_fast_and_what_comes_next(
+    aircraft: End, onlooker: Onlooker, ticks: Ticks
+) -> None:
+    title = '{"de": "Der Kurier", "en": "The Courier"}'
+    run(
+        aircraft,
+        "set session_replication_role = 'replica'",
+        f"insert into item (id, kind, title) values ('{PAPER.id}', 'newspaper', '{title}')",
+    )
+    follow(aircraft, FILM, PAPER)
+    # What a former run left did not come just now.
+    arrives(aircraft, FILM.files[0], 4_000_000)
+    first = onlooker.look()
+    assert (first.files, first.bytes, first.moving, first.left_s) == (3, 6_001_000, None, None)
+    assert [one.title or one.kind for one in first.next] == ["The Courier", "film"]
+
+    ticks.now = 10
+    arrives(aircraft, FILM.files[0], 5_000_000)
+    seen = onlooker.look()
+    assert seen.moving == Coming(FILM.id, "film", "", 10_000_000, 5_000_000)
+    assert (seen.bytes_per_s, seen.left_s) == (100_000, 50)
+    assert seen.next == (Coming(PAPER.id, "newspaper", "The Courier", 1000),)
+    assert seen.words() == (
+        f"film {FILM.id} 5.0 MB of 10 MB, 100 kB/s, 50 s left; then newspaper The Courier 1.0 kB"
+    )
+
+
+def test_a_file_that_is_whole_counts_once(aircraft: End, onlooker: Onlooker, ticks: Ticks) -> None:
+    follow(aircraft, FILM)
+    onlooker.look()
+    ticks.now = 10
+    arrives(aircraft, FILM.files[0], 9_000_000)
+    assert onlooker.look().bytes == 1_000_000
+    taken(aircraft, FILM.files[0])
+    ticks.now = 20
+    seen = onlooker.look()
+    assert (seen.files, seen.bytes, seen.moving) == (1, 1_000_000, None)
+    assert seen.bytes_per_s == 450_000
+    ticks.now = 31
+    assert onlooker.look().bytes_per_s == 0, "what came long ago says nothing of now"
+
+
+def test_another_manifest_is_followed_and_counts_nothing_as_come(
+    aircraft: End, onlooker: Onlooker, ticks: Ticks
+) -> None:
+    follow(aircraft, FILM, PAPER)
+    onlooker.look()
+    ticks.now = 10
+    follow(aircraft, PAPER)
+    seen = onlooker.look()
+    assert (seen.files, seen.bytes, seen.bytes_per_s) == (1, 1000, 0)
+
+
+def test_what_waits_by_policy_is_not_told_as_coming(aircraft: End, onlooker: Onlooker) -> None:
+    follow(aircraft, FILM, PAPER)
+    state = held.State(waiting=[held.Waiting(FILM.id, "film", 10_000_000, "no room")])
+    state.write(aircraft.settings.content_dir)
+    assert onlooker.look().files == 1
