@@ -50,7 +50,8 @@ def test_progress_is_shown_and_the_last_line_is_the_result() -> None:
         '{"step": "sealed 3 rows"}',
         "no json at all",
         '{"event": "pulling"}',
-        '{"result": {"applied_rows": 12, "content_files": 0, "bytes_sent": 1834, "seconds": 1.25, "pushed": true}}',
+        '{"result": {"applied_rows": 12, "content_files": 0, "bytes_sent": 1834, "seconds": 1.25, '
+        '"pushed": true}}',
     )
     outcome = sync_now(connection, TAA, said.append)
     assert said[:3] == ["sealed 3 rows", "no json at all", "pulling"]

@@ -1,0 +1,101 @@
+"""docs/sync-protocol.md is what the code does: its examples and tables are compared with it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sync import changeset, packing
+from sync.changeset import Header, Limits, Table
+
+TOP = Path(__file__).parents[2]
+TEXT = (TOP / "docs" / "sync-protocol.md").read_text()
+KEYS = [b"0199a2c4-7f00-7000-8000-00000000000%x" % number for number in range(16)]
+HEADER = Header(
+    stream="cat",
+    epoch="1f0a93c2-5f4e-4b7a-9d1c-0a4c6f3b2e11",
+    seq=8,
+    first_seq=8,
+    prev_sha256="3f" * 32,
+    schema="0009",
+    node="hangar",
+    created="2026-11-23T02:00:00+00:00",
+    tables=(
+        Table("item", ("id", "kind", "valid_to"), upserts=0, deletes=1),
+        Table("survey", ("id", "question", "published"), upserts=2, deletes=0),
+    ),
+)
+ROWS = [
+    b"0199a2c4-7f00-7000-8000-000000000001\n0199a2c4-7f00-7000-8000-000000000002\n",
+    b'{"en": "How was it?"}\n{"en": "A tab: \\\\t"}\n',
+    b"t\nf\n",
+]
+GONE = b"0199a2c4-7f00-7000-8000-000000000009\n"
+
+
+def example(name: str) -> str:
+    """The block of the document that a comment names."""
+    found = re.search(rf"<!-- example: {name} -->\n```\n(.*?)```", TEXT, re.DOTALL)
+    assert found, f"no example {name}"
+    return found[1]
+
+
+def written() -> bytes:
+    out = io.BytesIO()
+    changeset.write(out, HEADER, [[], ROWS], [b"", GONE])
+    return out.getvalue()
+
+
+def content(file: bytes) -> str:
+    return changeset.zstd.decompress(file).decode()
+
+
+def test_the_example_is_what_the_code_writes() -> None:
+    assert content(written()) == example("content")
+
+
+def test_the_example_s_file_holds_it_and_is_read() -> None:
+    file = base64.b64decode(example("file"))
+    assert content(file) == example("content")
+    header, sha256 = changeset.check(io.BufferedReader(io.BytesIO(file)), "example")  # type: ignore[arg-type]
+    assert header == HEADER
+    assert f"`{sha256}`" in TEXT
+    assert sha256 == hashlib.sha256(file).hexdigest()
+
+
+def test_the_packed_block_is_what_the_code_writes_and_reads() -> None:
+    packed = packing.pack(KEYS)
+    assert packed is not None
+    template, data = packed
+    head = b"%d %d %s" % (len(KEYS), len(data), template)
+    assert f"`{head.decode().replace(chr(9), '⇥')}`" in TEXT
+    assert bytes.fromhex(example("packed")) == data
+    assert packing.unpack(template, data, len(KEYS)) == b"".join(key + b"\n" for key in KEYS)
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Header)])
+def test_each_field_of_the_header_is_described(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Table)])
+def test_each_field_of_a_table_is_described(name: str) -> None:
+    (line,) = re.findall(r"^\| `tables` \| list \|.*$", TEXT, re.MULTILINE)
+    assert f"`{name}`" in line
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Limits)])
+def test_each_limit_is_the_reader_s(name: str) -> None:
+    found = re.search(rf"^\| `{name}` \| (\d+) \|", TEXT, re.MULTILINE)
+    assert found
+    assert int(found[1]) == getattr(Limits(), name)
+
+
+def test_the_format_is_the_one_that_is_written() -> None:
+    assert re.search(rf"^\| `format` \| {changeset.FORMAT} \|", TEXT, re.MULTILINE)
