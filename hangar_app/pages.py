@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from common.figures import size
+from common.figures import size, span
 from hangar_app.languages import best
 
 SENTENCES = {
@@ -21,6 +21,7 @@ def init_app(app: Flask) -> None:
     """Adds the templates' filters and the error page."""
     app.add_template_filter(ago, "ago")
     app.add_template_filter(size, "size")
+    app.add_template_filter(span, "span")
     app.add_template_filter(best, "best")
     app.register_error_handler(HTTPException, error_page)
 

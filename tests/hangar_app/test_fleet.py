@@ -34,6 +34,7 @@ def fleet(session: Session, clock) -> None:
         "up": {"use": {"epoch": epoch, "sealed": 9, "unsealed_rows": 184, **WAITS}},
         "content": {"missing_files": 2, "missing_bytes": 5_200_000},
         "disk": {"free": 1, "total": 4},
+        "held": {"cat": {"rows": 2}},
         "certificates": {"portal.example.aero": 9},
     }
     session.add_all(
@@ -78,7 +79,7 @@ def test_the_page_is_whole_without_javascript(editor, fleet) -> None:
     page = editor.get("/").text
     for words in ("33.95°S 151.18°E", "21 ft", "TA512", "05b9b0f", "2 files", "5.2 MB"):
         assert words in page, words
-    for words in ("use ↑ 5", "rows ↑ 184"):
+    for words in ("use 204 rows", "2.2 kB, 2 h old", "cat: 2 rows in quarantine aboard"):
         assert words in page, words
     assert "No route to host" in page
     assert "certificate of portal.example.aero ends in 9 days" in page
