@@ -84,7 +84,8 @@ def sync_now(
             if "seen" in told:
                 seen["seen"] = told["seen"]
             text = _sentence(told)
-        if text.startswith(APPLIED):
+        # Content comes after the rows, whoever's synchronisation it is.
+        if text.startswith(APPLIED) or _moves(seen.get("seen")):
             lacks = ""
         say("; ".join(filter(None, (one_line(text[:SAID_MOST]), lacks))))
 
@@ -101,6 +102,10 @@ def sync_now(
         lines=tuple(str(problem) for problem in problems or ()),
         data={"result": result, **_before(known), **seen},
     )
+
+
+def _moves(seen: Any) -> bool:
+    return isinstance(seen, dict) and bool(seen.get("moving"))
 
 
 def _before(known: Mapping[str, Any] | None) -> dict[str, Any]:

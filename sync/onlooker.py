@@ -57,7 +57,7 @@ class Seen:
     left_s: int | None = None
 
     def words(self) -> str:
-        """The same in a line, what people want first at its beginning; '' when there is nothing to say.
+        """The same in a line, what people want first at its beginning.
 
         >>> Seen(files=3, bytes=2_000_000, bytes_per_s=100_000, left_s=20).words()
         'content 3 files 2.0 MB, 100 kB/s, 20 s left'
@@ -77,7 +77,7 @@ class Seen:
         if self.up:
             up = (f"{stream} {one['rows']} rows" for stream, one in self.up.items())
             said.append(f"not acknowledged: {', '.join(up)}")
-        return "; ".join(said)
+        return "; ".join(said) or "nothing is left to come"
 
 
 def _called(one: Coming) -> str:

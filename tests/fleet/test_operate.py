@@ -85,6 +85,18 @@ def test_what_it_lacks_is_said_until_it_has_been_applied() -> None:
     assert outcome.data["before"]["down"] == LACKS["down"]
 
 
+def test_what_it_lacks_has_come_when_content_moves_in_another_s_synchronisation() -> None:
+    said: list[str] = []
+    connection = Says(
+        '{"progress": "waiting: a synchronisation is running already"}',
+        '{"progress": "film Night 34 MB of 200 MB", "seen": {"moving": {"id": "…"}}}',
+        '{"result": {}}',
+    )
+    sync_now(connection, TAA, said.append, LACKS)
+    assert said[1].endswith("2 h old")
+    assert said[2] == "film Night 34 MB of 200 MB"
+
+
 def test_what_an_aircraft_says_while_it_synchronises_does_nothing_to_the_terminal() -> None:
     said: list[str] = []
     sync_now(Says('{"progress": "film \\u001b[2J"}', "\x1b]0;x\x07"), TAA, said.append)

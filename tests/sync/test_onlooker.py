@@ -63,7 +63,7 @@ def taken(end: End, file: File) -> None:
 
 def test_where_nothing_is_due_nothing_is_said(onlooker: Onlooker) -> None:
     assert onlooker.look() == Seen()
-    assert Seen().words() == ""
+    assert Seen().words() == "nothing is left to come"
 
 
 def test_rows_that_are_not_acknowledged_are_told_by_stream(
