@@ -161,7 +161,10 @@ class Onlooker:
         """Bytes per second of late; what came before the first look was not seen coming."""
         now, total = self._clock(), self._came[-1][1] if self._came else 0
         self._came.append((now, total + max(0, came)))
-        while len(self._came) > 2 and self._came[1][0] <= now - SPEED_OVER_S:
+        # Before the first byte the rows go; that says nothing of the link.
+        while len(self._came) > 1 and (
+            self._came[1][0] <= now - SPEED_OVER_S or self._came[1][1] == self._came[0][1]
+        ):
             self._came.popleft()
         since, before = self._came[0]
         return (self._came[-1][1] - before) / max(now - since, 0.001)

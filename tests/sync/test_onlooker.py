@@ -118,6 +118,17 @@ def test_a_file_that_is_whole_counts_once(aircraft: End, onlooker: Onlooker, tic
     assert onlooker.look().bytes_per_s == 0, "what came long ago says nothing of now"
 
 
+def test_the_time_before_the_first_byte_does_not_count(
+    aircraft: End, onlooker: Onlooker, ticks: Ticks
+) -> None:
+    follow(aircraft, FILM)
+    for ticks.now in (0, 5, 10):
+        onlooker.look()
+    ticks.now = 12
+    arrives(aircraft, FILM.files[0], 1_000_000)
+    assert onlooker.look().bytes_per_s == 500_000
+
+
 def test_another_manifest_is_followed_and_counts_nothing_as_come(
     aircraft: End, onlooker: Onlooker, ticks: Ticks
 ) -> None:
