@@ -126,7 +126,7 @@ class Onlooker:
         came = {id: left - self._left[id] for id, left in before.items()}
         speed, left_bytes = self._speed(sum(came.values())), sum(self._left.values())
         moving = next((id for id in self._missing if came.get(id, 0) > 0), None)
-        following = [id for id in self._missing if id != moving][:NEXT]
+        following = [id for id in self._missing if id != moving and self._left[id]][:NEXT]
         self._name([id for id in (moving, *following) if id])
         return Seen(
             up=self._waiting(),

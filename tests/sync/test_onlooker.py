@@ -118,6 +118,14 @@ def test_a_file_that_is_whole_counts_once(aircraft: End, onlooker: Onlooker, tic
     assert onlooker.look().bytes_per_s == 0, "what came long ago says nothing of now"
 
 
+def test_what_is_here_and_waits_to_be_checked_is_not_told_as_coming(
+    aircraft: End, onlooker: Onlooker
+) -> None:
+    follow(aircraft, FILM, PAPER)
+    arrives(aircraft, PAPER.files[0], 1000)
+    assert [one.kind for one in onlooker.look().next] == ["film"]
+
+
 def test_the_time_before_the_first_byte_does_not_count(
     aircraft: End, onlooker: Onlooker, ticks: Ticks
 ) -> None:
