@@ -79,12 +79,8 @@ class AircraftRow:
     ending: dict[str, int] = field(default_factory=dict)  # those of them that ops must see to
     up: dict[str, Backlog] = field(default_factory=dict)  # by stream: aboard, not acknowledged
     down: dict[str, Backlog] = field(default_factory=dict)  # by stream: here, not aboard
-    aside: list[str] = field(
-        default_factory=list
-    )  # what stands still, waits or had to go, in words
-    held_rows: dict[str, int] = field(
-        default_factory=dict
-    )  # by stream: in quarantine at either end
+    aside: list[str] = field(default_factory=list)  # what waits or had to go, in words
+    held_rows: dict[str, int] = field(default_factory=dict)  # by stream: in quarantine
 
 
 def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow:

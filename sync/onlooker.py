@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -200,8 +201,10 @@ class Onlooker:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    try:
-        with os.scandir(folder) as found:
-            return {one.name: one.stat(follow_symlinks=False).st_size for one in found}
-    except FileNotFoundError:
-        return {}
+    sizes = {}
+    # What is whole is moved away at any moment.
+    with suppress(FileNotFoundError), os.scandir(folder) as found:
+        for one in found:
+            with suppress(FileNotFoundError):
+                sizes[one.name] = one.stat(follow_symlinks=False).st_size
+    return sizes
