@@ -1,4 +1,4 @@
-"""Reads what the fleet page is made of: six statements for the whole fleet, however large."""
+"""Reads what the fleet page is made of: seven statements for the whole fleet, however large."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from common.schema import Aircraft, Cursor, Work
 from hangar_app import wanted, work
 from hangar_app.behind import behind_down
 from hangar_app.fleet_view import AircraftRow, Observed, WorkSeen, row
-from sync import behind, state
+from sync import behind, held, state
 from sync.behind import Place
 from sync.state import Head
 
@@ -42,6 +42,7 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
     known = session.scalars(select(Aircraft).order_by(Aircraft.name)).all()
     places = {one.name: _places(one.last_body or {}, heads) for one in known}
     lacking = behind.lacking(session.connection(), {at for of in places.values() for at in of})
+    held_here = held.held(engine)
     return [
         row(
             Observed(
@@ -54,6 +55,7 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
                 work=doing.get(one.name, [])[:WORK_SHOWN],
                 wanted=waiting.get(one.name),
                 lacks={at[0]: lacking[at] for at in places[one.name] if at in lacking},
+                held_here=held_here.get(one.name, {}),
             ),
             heads,
             now,

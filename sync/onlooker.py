@@ -21,7 +21,7 @@ from sqlalchemy import Engine, text
 from common.clock import utc_now
 from common.figures import size, span
 from common.settings import Settings
-from sync import behind, held
+from sync import behind, holding
 from sync.manifest import File, Item
 from sync.plan import plan
 
@@ -141,11 +141,11 @@ class Onlooker:
 
     def _follow(self) -> bool:
         """Plan anew when another manifest is followed, and say whether that was so."""
-        mark = held.mark(self._settings)
+        mark = holding.mark(self._settings)
         if mark == self._mark:
             return False
-        self._mark, manifest = mark, held.offered(self._settings)
-        waits = {one.id for one in held.read(self._settings.content_dir).waiting}
+        self._mark, manifest = mark, holding.offered(self._settings)
+        waits = {one.id for one in holding.read(self._settings.content_dir).waiting}
         self._missing, self._left = {}, {}
         for items, files in plan(manifest, self._have, self._now()) if manifest else []:
             lacking = {file.sha256: file for file in files}
@@ -156,7 +156,7 @@ class Onlooker:
         return True
 
     def _have(self, file: File) -> bool:
-        return held.have(self._settings.content_dir, file)
+        return holding.have(self._settings.content_dir, file)
 
     def _speed(self, came: int) -> float:
         """Bytes per second of late; what came before the first look was not seen coming."""

@@ -86,7 +86,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     data = folder / "data"
     options = (
         f"-c unix_socket_directories={folder} -c listen_addresses= -c fsync=off "
-        "-c full_page_writes=off -c synchronous_commit=off -c max_connections=60 "
+        "-c full_page_writes=off -c synchronous_commit=off -c max_connections=120 "
         "-c shared_buffers=32MB -c autovacuum=off -c log_min_messages=fatal"
     )
     initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Work
@@ -291,6 +291,13 @@ def test_a_wave_does_not_wait_for_one_that_was_retired(
     (tmp_path / "fleet.json").write_text(json.dumps(left))
     settings = hangar_.tools.settings.model_copy(update={"fleet_file": tmp_path / "fleet.json"})
     monkeypatch.setattr(Settings, "load", lambda: settings)
+    with hangar_.tools.engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into sync.epoch (stream, epoch, base) select unnest(array['cat', 'usr']), "
+                "gen_random_uuid(), repeat('0', 64)"
+            )
+        )
     assert fleet_import.main() == 0
     assert hangar_.heard("EC-TAC")["state"] == "confirmed"
 

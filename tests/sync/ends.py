@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Engine, text
 
 from common.settings import Settings
+from common.uuid7 import uuid7
 from sync import files
 from sync.rsync import Link
 
@@ -49,11 +50,9 @@ def carry(sender: End, receiver: End) -> None:
 def add_events(end: End, count: int, kind: str = "play") -> None:
     with end.engine.begin() as connection:
         connection.execute(
-            text(
-                "insert into usage_event (id, kind, aircraft) "
-                "select gen_random_uuid(), :kind, :node from generate_series(1, :count)"
-            ),
-            {"kind": kind, "node": end.settings.node, "count": count},
+            text("insert into usage_event (id, kind, aircraft) values (:id, :kind, :node)"),
+            # Keys that are not of now would be old history, which goes when it is acknowledged.
+            [{"id": uuid7(), "kind": kind, "node": end.settings.node} for _ in range(count)],
         )
 
 

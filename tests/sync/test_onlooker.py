@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from sync import files, held, seal, tree
+from sync import files, holding, seal, tree
 from sync.manifest import File, Item, Manifest
 from sync.manifest import seal as seal_manifest
 from sync.onlooker import Coming, Onlooker, Seen
@@ -150,6 +150,6 @@ def test_another_manifest_is_followed_and_counts_nothing_as_come(
 
 def test_what_waits_by_policy_is_not_told_as_coming(aircraft: End, onlooker: Onlooker) -> None:
     follow(aircraft, FILM, PAPER)
-    state = held.State(waiting=[held.Waiting(FILM.id, "film", 10_000_000, "no room")])
+    state = holding.State(waiting=[holding.Waiting(FILM.id, "film", 10_000_000, "no room")])
     state.write(aircraft.settings.content_dir)
     assert onlooker.look().files == 1

@@ -93,7 +93,9 @@ class Fleet:
         user, hlc = edits.key(chance), edits.BEGAN_MS << edits.HLC_BITS
         self.world.sql(
             AIRCRAFT,
-            "insert into usage_event (id, kind, aircraft) select gen_random_uuid(), 'play', "
+            # Keys that are not of now would be old history, which goes when it is acknowledged.
+            "insert into usage_event (id, kind, aircraft) select (lpad(to_hex((extract(epoch from now()) "
+            "* 1000)::bigint), 12, '0') || substr(md5(random()::text), 1, 20))::uuid, 'play', "
             f"'{AIRCRAFT}' from generate_series(1, {events});"
             "insert into user_event (id, user_id, field, value, hlc, aircraft) values "
             f"(gen_random_uuid(), '{user}', 'name', '\"Ada\"', {hlc}, '{AIRCRAFT}');",

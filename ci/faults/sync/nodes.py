@@ -94,7 +94,12 @@ class Nodes:
         node = self.node(name, "aircraft")
         self.aircraft.append(node)
         tower = f"10.0.0.{len(self.aircraft)}"
-        self.hangar.sql("insert into aircraft (name, tower) values (:n, :t)", n=name, t=tower)
+        self.hangar.sql(
+            "insert into aircraft (name, tower, airline) values (:n, :t, :a)",
+            n=name,
+            t=tower,
+            a=node.settings.airline,
+        )
         publish.publish(self.hangar.engine, self.hangar.settings)
         return node
 
