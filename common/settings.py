@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     hangar_ssh: str = ""
     ssh_key: Path = Path("/etc/turnaround/keys/sync_ed25519")
     known_hosts: Path = Path("/etc/turnaround/keys/known_hosts")
-    hangar_signers: Path = Path("/etc/turnaround/keys/hangar_signers")
+    signers: Path = Path("/etc/turnaround/keys/sync_signers")
     portal_url: str = ""
     cabin_address: str = ""
     serial_port: str = "/dev/ttyAVIONICS"

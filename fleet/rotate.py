@@ -35,21 +35,24 @@ LOOK_S = 3.0
 
 @dataclass(frozen=True)
 class Key:
-    """A kind of key: its file, its fact, whose it is, and the tag of what must know it."""
+    """A kind of key: its file, its fact, whose it is, and the tags of what must know it."""
 
     file: str
     fact: str
     group: str
-    tag: str
+    tags: tuple[str, ...]
 
 
 KEYS = {
     "tower": (
-        Key("tower.key", "tower_key", AIRCRAFT, "tower"),
-        Key("tower.key", "tower_key", "hangar", "tower"),
+        Key("tower.key", "tower_key", AIRCRAFT, ("tower",)),
+        Key("tower.key", "tower_key", "hangar", ("tower",)),
     ),
-    "sync": (Key("sync_ed25519", "ssh_key", AIRCRAFT, "user"),),
-    "dispatch": (Key("dispatch_ed25519", "dispatch_key", "hangar", "user"),),
+    "sync": (
+        Key("sync_ed25519", "ssh_key", AIRCRAFT, ("user", "signers")),
+        Key("sync_ed25519", "ssh_key", "hangar", ("signers",)),
+    ),
+    "dispatch": (Key("dispatch_ed25519", "dispatch_key", "hangar", ("user",)),),
 }
 
 
@@ -106,7 +109,7 @@ class Rotation:
         if not work:
             raise UsageError(
                 f"none of {', '.join(host.name for host in self.hosts)} has such a key",
-                "dispatch is the hangar's key; sync is an aircraft's",
+                "dispatch is the hangar's key, and sync its or an aircraft's",
             )
         for host in self.hosts:
             self._enrolled(host)
@@ -208,11 +211,11 @@ class Rotation:
         if not names:
             return []
         # When the hangar's own place in the tower has moved, aircraft come back in their own time.
-        moved = taken and key.tag == "tower" and key.group != AIRCRAFT
+        moved = taken and key.fact == "tower_key" and key.group != AIRCRAFT
         until = self.clock() + (BACK_S if moved else 0)
         outcomes = on_each(
             self._peers(key),
-            lambda host, say: self._tell(host, key.tag, until),
+            lambda host, say: self._tell(host, key.tags, until),
             Steps(self.reporter),
             self.slots,
             after=self.connections.hang_up,
@@ -233,8 +236,8 @@ class Rotation:
             return [hangar_of(self.inventory)]
         return [host for host in self.inventory.in_group(AIRCRAFT) if host.enrolled]
 
-    def _tell(self, host: Host, tag: str, until: float) -> Outcome:
-        declared = catalog(self.inventory, host).chosen({tag})
+    def _tell(self, host: Host, tags: Sequence[str], until: float) -> Outcome:
+        declared = catalog(self.inventory, host).chosen(tags)
         while True:
             try:
                 return on_host(self.connections.to(host), declared, lambda text: None)

@@ -86,6 +86,8 @@ main() {
         sync .
         did "key $PWD/$file"
     fi
+    # What aircraft come for is signed anew, before they forget the old key; a second run does it again.
+    if [ "$is_hangar" = yes ] && [ "$fact" = ssh_key ]; then systemctl start turnaround-fleet-import; fi
     ssh-keygen -y -f "$file" </dev/null >"$file.pub.new"
     if cmp -s "$file.pub.new" "$file.pub"; then rm "$file.pub.new"; else kept "$file.pub"; fi
     said "$(cat "$file.pub")"

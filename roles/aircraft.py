@@ -6,7 +6,7 @@ import shlex
 
 import require
 from require.program import BOOTSTRAP
-from roles import cabin, cache, certificate, firewall, services
+from roles import cabin, cache, certificate, firewall, services, signers
 from roles.context import Context, keys_of
 from roles.firewall import Side
 
@@ -64,14 +64,7 @@ def apply(host: Context) -> None:
         content=f"{hangar.tower_address} {hangar.facts.get('host_key', '')}\n",
     )
     services.key("sync_ed25519")
-    # Whose content and change-sets are taken.
-    require.file.file(
-        "/etc/turnaround/keys/hangar_signers",
-        content="".join(
-            f'hangar namespaces="turnaround-sync" {key}\n'
-            for key in keys_of(hangar, "dispatch_key")
-        ),
-    )
+    signers.apply({"hangar": keys_of(hangar, "ssh_key")})
     services.script(
         host,
         "sync-now",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import require
-from roles import certificate, clock, firewall, packages, services
+from roles import certificate, clock, firewall, packages, services, signers
 from roles.context import Context, in_group, keys_of
 from roles.firewall import Side
 from roles.tower import LISTEN_PORT
@@ -16,6 +16,7 @@ GUNICORN = (
 )
 AGE_KEY = "/etc/turnaround/keys/age.key"
 DISPATCH_KEY = "/etc/turnaround/keys/dispatch_ed25519"
+SYNC_KEY = "/etc/turnaround/keys/sync_ed25519"
 # Of this host alone: what Prometheus reads.
 METRICS_PORT = 9464
 GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
@@ -25,8 +26,8 @@ GATE = "/opt/turnaround/current/hangar/bin/python -m sync.gate"
 class Worker:
     """The one unit that serves a queue: its pool, how many at once, and how long it may finish.
 
-    `uses` are the keys that it needs to call aircraft; who uses none reaches this host only. `signs`:
-    it signs with the hangar's key what aircraft come for.
+    `uses` are the keys that it needs: to call aircraft, or to sign what they come for. Who calls none
+    reaches this host only.
     """
 
     queue: str
@@ -35,15 +36,14 @@ class Worker:
     memory: str
     finish_s: int
     uses: tuple[str, ...] = ()
-    signs: bool = False
 
 
 # A release waits for what is short; a call and a film are cut, and done again.
 WORKERS = (
     # As many as may land at once, and more: all it does is wait for SSH.
     Worker("dispatch", "threads", 64, "1G", 15, (DISPATCH_KEY,)),
-    Worker("sync", "prefork", 2, "1G", 45),
-    Worker("publish", "prefork", 1, "1G", 45, signs=True),
+    Worker("sync", "prefork", 2, "1G", 45, (SYNC_KEY,)),
+    Worker("publish", "prefork", 1, "1G", 45, (SYNC_KEY,)),
     Worker("media", "prefork", 1, "2G", 15),
     # What it cuts goes on aboard, and the next heartbeat sees to it.
     Worker("converge", "threads", 16, "2G", 15, (DISPATCH_KEY, AGE_KEY)),
@@ -138,6 +138,9 @@ def apply(host: Context) -> None:
         ),
     )
     services.key("dispatch_ed25519")
+    # What aircraft come for is signed with its own key, and what they bring with theirs.
+    services.key("sync_ed25519")
+    signers.apply({name: keys_of(other, "ssh_key") for name, other in aircraft.items()})
     # What opens the secrets that waiting configurations need: it is made here and stays here.
     require.command.command(
         "age key of the hangar",
@@ -189,7 +192,7 @@ def apply(host: Context) -> None:
         memory="512M",
         chown=True,
         network=["localhost"],
-        hidden=(AGE_KEY, DISPATCH_KEY),
+        hidden=(AGE_KEY, DISPATCH_KEY, SYNC_KEY),
     )
     tower = str(host.vars.network("tower_network"))
     for worker in WORKERS:
@@ -203,10 +206,6 @@ def apply(host: Context) -> None:
             finish_s=worker.finish_s,
             cpu="400%",
             tasks=512,
-            network=["localhost", tower] if worker.uses else ["localhost"],
-            hidden=[
-                key
-                for key in (AGE_KEY, DISPATCH_KEY)
-                if key not in worker.uses and not (worker.signs and key == DISPATCH_KEY)
-            ],
+            network=["localhost", tower] if DISPATCH_KEY in worker.uses else ["localhost"],
+            hidden=[key for key in (AGE_KEY, DISPATCH_KEY, SYNC_KEY) if key not in worker.uses],
         )

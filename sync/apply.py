@@ -10,7 +10,7 @@ transaction (`sync.quarantine`), and what the schema here has no place for waits
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from io import BufferedReader
 from pathlib import Path
 from uuid import UUID
@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from common.health import schema_version
 from common.schema import travelling
 from common.settings import Settings
-from sync import backfill, chain, changeset, files, held, load, retry, skew
+from sync import backfill, chain, changeset, files, held, index, load, retry, skew
 from sync.capture import RECEIVES, spec
 from sync.divergence import Diverged
 from sync.load import Fold
@@ -53,16 +53,23 @@ def apply_all(
     settings: Settings,
     peer: str,
     *,
+    signed: bool = False,
     folds: Mapping[str, Fold] | None = None,
     at: Callable[[str], None] = _nothing,
 ) -> Outcome:
     """Apply everything that waits in the peer's inbox; a stream that stops does not stop another.
 
-    What came may be what rows of that peer in quarantine lack, so they are tried again after it.
+    Arguments: with `signed` only what the peer's signed index names. What came may be what rows of that peer
+    in quarantine lack, so they are tried again after it.
     """
     outcome = Outcome()
+    try:
+        vouched = index.vouched(settings, peer) if signed else None
+    except index.BadIndex as error:
+        outcome.problems.append(str(error))
+        return outcome
     for stream in received_streams(settings.role):
-        outcome += apply_stream(engine, settings, peer, stream, folds=folds, at=at)
+        outcome += apply_stream(engine, settings, peer, stream, vouched=vouched, folds=folds, at=at)
     if outcome.batches:
         try:
             retry.retry(engine, settings.role, folds or {}, peer=peer)
@@ -81,14 +88,16 @@ def apply_stream(
     peer: str,
     stream: str,
     *,
+    vouched: Collection[str] | None = None,
     folds: Mapping[str, Fold] | None = None,
     at: Callable[[str], None] = _nothing,
 ) -> Outcome:
     """Apply the stream's waiting change-sets in order, each exactly once.
 
-    Arguments: `folds` maps a table to a function that is called in the same transaction with the
-    name of the temporary table of rows that came; `at` is told each step (`checked`, `locked`,
-    `loaded`, `ledger`, `committed`); tests kill there.
+    Arguments: `vouched` are the SHA-256 of those that may be applied, None: of all; `folds` maps a table
+    to a function that is called in the same transaction with the name of the temporary table of rows
+    that came; `at` is told each step (`checked`, `locked`, `loaded`, `ledger`, `committed`); tests kill
+    there.
 
     >>> apply_stream(engine, settings, "EC-TAA", "use")  # doctest: +SKIP
     Outcome(batches=1, rows=180, problems=[])
@@ -99,7 +108,9 @@ def apply_stream(
     try:
         for folder, one in chain.chains(engine, settings, peer, stream):
             try:
-                _go_on(engine, settings, folder, one, peer, stream, folds or {}, at, outcome)
+                _go_on(
+                    engine, settings, folder, one, peer, stream, vouched, folds or {}, at, outcome
+                )
             except Diverged as diverged:
                 # What does not fit into a history that was left came in the one after it, too.
                 state, why = ("diverged", str(diverged)) if one.present else (state, why)
@@ -125,6 +136,7 @@ def _go_on(
     so_far: chain.Chain,
     peer: str,
     stream: str,
+    vouched: Collection[str] | None,
     folds: Mapping[str, Fold],
     at: Callable[[str], None],
     outcome: Outcome,
@@ -138,6 +150,13 @@ def _go_on(
     for number, (seq, path) in enumerate([*whole, *deltas]):
         is_whole = number < len(whole)
         if not is_whole and seq <= last:
+            continue
+        if vouched is not None and files.sha256_of(path) not in vouched:
+            path.unlink(missing_ok=True)
+            outcome.problems.append(
+                f"{peer}/{stream}/{path.name}: it is not in the signed index of {peer}. It was removed; "
+                "the next synchronisation brings what the index names"
+            )
             continue
         if not is_whole and seq > last + 1:
             outcome.problems.append(

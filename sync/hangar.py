@@ -46,7 +46,7 @@ def ingest(
     Outcome(batches=2, rows=184, problems=[])
     """
     name = node_name(aircraft)
-    outcome = apply_all(engine, settings, name, folds=users.folds(clock))
+    outcome = apply_all(engine, settings, name, signed=True, folds=users.folds(clock))
     for problem in outcome.problems:
         log.error("%s", problem)
     for waits in outcome.waiting:
@@ -88,6 +88,7 @@ def forget(
     """
     name = node_name(aircraft)
     try:
+        # Its key is unknown here by now; it was known when the gate let this in.
         problems = apply_all(engine, settings, name, folds=users.folds(clock)).problems
     except OSError as error:
         # Whoever has the box may have shut us out of what it pushed.

@@ -129,7 +129,7 @@ def accept(settings: Settings) -> str:
 
 def _verify(settings: Settings, told: bytes, sign: bytes) -> None:
     try:
-        signature.verify(settings.hangar_signers, files.HANGAR, told, sign)
+        signature.verify(settings.signers, files.HANGAR, told, sign)
     except signature.BadSignature as error:
         raise BadManifest(f"manifest: {error}") from None
 

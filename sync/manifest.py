@@ -20,6 +20,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
+from sync.signature import BadSignature, attach, detach
+
 __all__ = [
     "BadManifest",
     "File",
@@ -36,7 +38,6 @@ __all__ = [
 FORMAT = 1
 MAX_BYTES = 64 * 2**20
 _HEX64 = re.compile(r"[0-9a-f]{64}")
-_MARK = b',"signature":'
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -142,7 +143,7 @@ def dump(manifest: Manifest) -> bytes:
 def seal(manifest: Manifest, sign: Callable[[bytes], bytes]) -> bytes:
     """Return the file of a manifest: signed by `sign`, which gives an armoured signature."""
     told = dump(manifest)
-    return told + _MARK + _json(sign(told).decode()) + b"}\n"
+    return attach(told, sign(told))
 
 
 def unseal(data: bytes, verify: Callable[[bytes, bytes], object]) -> Manifest:
@@ -156,15 +157,11 @@ def unseal(data: bytes, verify: Callable[[bytes, bytes], object]) -> Manifest:
     """
     if len(data) > MAX_BYTES:
         raise BadManifest(f"manifest: expected at most {MAX_BYTES} bytes, found {len(data)}")
-    told, mark, rest = data.rpartition(_MARK)
     try:
-        whole = bool(mark) and rest.endswith(b"}\n")
-        signature = str(json.loads(rest[:-2])) if whole else ""
-    except ValueError:
-        signature = ""
-    if not signature:
-        raise BadManifest("manifest: expected a signature at its end, found none: it is cut or old")
-    verify(told, signature.encode())
+        told, signature = detach(data)
+    except BadSignature as error:
+        raise BadManifest(f"manifest: {error}") from None
+    verify(told, signature)
     return load(told)
 
 

@@ -1,10 +1,11 @@
 """What the hangar offers each aircraft: a folder of hard links that its key may read.
 
 `sync/outbox/<AIRCRAFT>/` holds `down/<stream>/<epoch8>/*.cs`, links to those of the change-sets, sealed
-once for the fleet, that `sync.shelf` chose, and `content/manifest.json`, a link to the one of its audience,
-with `content/blobs/ab/<sha256>`. One aircraft more costs links, no sealing, signing or copies. Links come
-before the manifest that names them and go after it, so a reader never finds a name without its file;
-`content/.head.json`, which comes last and does not travel, is what heartbeats are answered from.
+once for the fleet, that `sync.shelf` chose, their signed `down/index.json`, and `content/manifest.json`, a
+link to the one of its audience, with `content/blobs/ab/<sha256>`. One aircraft more costs links, no sealing,
+signing or copies. Links come before the manifest that names them and go after it, so a reader never finds a
+name without its file; `content/.head.json`, which comes last and does not travel, is what heartbeats are
+answered from.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from common.database import session
 from common.schema import Aircraft, Asset
 from common.schema import Item as CatalogueItem
 from common.settings import Settings, node_name
-from sync import files, signature, tree
+from sync import files, index, signature, tree
 from sync.audience import Audience, audience_of
 from sync.issue import HEAD, head_path, issue, issued, manifest_path, sweep
 from sync.manifest import File, Item, Manifest
@@ -79,7 +80,7 @@ def publish(
                 audience: tuple(item for one, item in published if audience.wants(one))
                 for audience in set(fleet.values())
             }
-        sign = partial(signature.sign, settings.dispatch_key)
+        sign = partial(signature.sign, settings.ssh_key)
         try:
             for audience, items in chosen.items():
                 issue(content, audience, Manifest(items, audience.json()), sign)
@@ -116,6 +117,10 @@ def offer(
         ).one_or_none()
         body, seen = (heard.last_body, heard.last_seen) if heard else (None, None)
         lay_out(engine, settings, base, body, seen, clock(), {} if shelves is None else shelves)
+        try:
+            index.write(settings, base / "down")
+        except signature.BadSignature as error:
+            log.error("%s is offered no change-sets anew: %s", aircraft, error)
         with session(engine) as database:
             one = database.get(Aircraft, aircraft)
             audience = audience_of(one) if one else None

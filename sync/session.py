@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import content, files, forgotten, retention, seal
+from sync import content, files, forgotten, index, retention, seal, signature
 from sync.apply import apply_all
 from sync.overtake import Overtaking
 from sync.rsync import Link, Moved, link_for
@@ -90,7 +90,7 @@ def run(
             overtaking = Overtaking(settings)
             while received.overtaken:
                 pulled = _pull(settings, way, progress)
-                outcome = apply_all(engine, settings, files.HANGAR)
+                outcome = apply_all(engine, settings, files.HANGAR, signed=True)
                 forgotten.sweep(engine)
                 report.applied_batches += outcome.batches
                 report.applied_rows += outcome.rows
@@ -147,21 +147,28 @@ def _push(
             text("select stream, epoch, seq from sync.batch where state = 'published'")
         ).all()
     kept = files.former(settings)
-    moved = link.push(kept) if any(kept.glob("*/*/*.cs")) else Moved()
-    if not waiting or moved.problem:
-        return moved
-    moved += link.push(files.outbox(settings))
+    left = any(kept.glob("*/*/*.cs"))
+    if not waiting and not left:
+        return Moved()
+    try:
+        index.write(settings, files.outbox(settings), kept)
+    except signature.BadSignature as error:
+        return Moved(problem=f"nothing was sent, the hangar takes nothing unsigned: {error}")
+    moved = link.push(kept) if left else Moved()
+    if not moved.problem:
+        moved += link.push(files.outbox(settings))
     if moved.problem:
         # Which of them came is not known, so none counts as pushed: the next run sends the rest.
         return moved
-    with engine.begin() as connection:
-        connection.execute(
-            text(
-                "update sync.batch set pushed_at = :now where state = 'published' "
-                "and stream = :stream and epoch = :epoch and seq = :seq and pushed_at is null"
-            ),
-            [{**batch._mapping, "now": now} for batch in waiting],
-        )
+    if waiting:
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "update sync.batch set pushed_at = :now where state = 'published' "
+                    "and stream = :stream and epoch = :epoch and seq = :seq and pushed_at is null"
+                ),
+                [{**batch._mapping, "now": now} for batch in waiting],
+            )
     progress(f"pushed {len(waiting)} change-sets, {moved.sent} bytes")
     return moved
 

@@ -7,15 +7,17 @@ it under ALLOWED SIGNERS: a principal and its public key on each line.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
-__all__ = ["NAMESPACE", "BadSignature", "sign", "verify"]
+__all__ = ["NAMESPACE", "BadSignature", "attach", "detach", "sign", "verify"]
 
 NAMESPACE = "turnaround-sync"
 # It reads what is signed once, from memory.
 SECONDS = 60
+_MARK = b',"signature":'
 
 
 class BadSignature(Exception):
@@ -63,6 +65,29 @@ def verify(signers: Path, principal: str, data: bytes, signature: bytes) -> None
             f"expected the signature of {principal}, found none that counts: {_said(done)}. Converging "
             "the hangar and this aircraft renews whose keys are known"
         )
+
+
+def attach(told: bytes, signature: bytes) -> bytes:
+    """Return one file of what was signed, a JSON object but for its last brace, and its signature."""
+    return told + _MARK + json.dumps(signature.decode()).encode() + b"}\n"
+
+
+def detach(data: bytes) -> tuple[bytes, bytes]:
+    """Return what was signed and its signature, of which nothing is checked yet.
+
+    Raises `BadSignature` when there is none at the end.
+
+    >>> detach(attach(b'{"items":[]', b"ok"))
+    (b'{"items":[]', b'ok')
+    """
+    told, mark, rest = data.rpartition(_MARK)
+    try:
+        signature = json.loads(rest[:-2]) if mark and rest.endswith(b"}\n") else ""
+    except ValueError:
+        signature = ""
+    if not isinstance(signature, str) or not signature:
+        raise BadSignature("expected a signature at its end, found none: it is cut or old")
+    return told, signature.encode(errors="replace")
 
 
 def _run(arguments: list[str], data: bytes, *kept: int) -> subprocess.CompletedProcess[bytes]:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from sqlalchemy import Engine, text
 
 from common.settings import Settings, node_name
-from sync import backfill, behind, chain, divergence, files, held, holding
+from sync import backfill, behind, chain, divergence, files, held, holding, index
 from sync.apply import received_streams
 from sync.issue import HEAD, read_head
 from sync.seal import own_streams
@@ -261,7 +261,9 @@ def _former_acks(
 
 
 def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> bool:
-    up, pushed = _mapping(body.get("up")), body.get("pushed") is True
+    # What came unsigned, or was signed by a key that no longer counts, is not taken.
+    signed = (inbox / index.NAME).is_file()
+    up, pushed = _mapping(body.get("up")), body.get("pushed") is True and signed
     for stream in own_streams("aircraft"):
         there = _mapping(up.get(stream))
         sealed, unsealed = there.get("sealed", 0), there.get("unsealed_rows", 0)

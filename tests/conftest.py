@@ -219,12 +219,16 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def hangar_key(_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hangar's private key; beside it, in `signers`, is who may sign: the hangar with it."""
-    key = tmp_path_factory.mktemp("keys") / "dispatch_ed25519"
-    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
-    subprocess.run(argv, check=True)
-    key.with_name("signers").write_text(f"hangar {key.with_suffix('.pub').read_text()}")
-    return key
+    """The hangar's private key; beside it are `aircraft`, which all aircraft of tests have, and `signers`,
+    who may sign: the hangar with the one, EC-… with the other."""
+    folder = tmp_path_factory.mktemp("keys")
+    lines = []
+    for name, who in (("hangar", "hangar"), ("aircraft", "EC-*")):
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        subprocess.run(argv, check=True)
+        lines.append(f"{who} {(folder / name).with_suffix('.pub').read_text()}")
+    (folder / "signers").write_text("".join(lines))
+    return folder / "hangar"
 
 
 @pytest.fixture
@@ -241,8 +245,8 @@ def new_settings(hangar_key: Path) -> Iterator[Callable[..., Settings]]:
             "state_dir": home / "state",
             "run_dir": home / "run",
             "current_dir": home / "current",
-            "dispatch_key": hangar_key,
-            "hangar_signers": hangar_key.with_name("signers"),
+            "ssh_key": hangar_key.with_name(role),
+            "signers": hangar_key.with_name("signers"),
             **more,
         }
         return Settings(**values)

@@ -228,7 +228,7 @@ class TestWhatIsRefused:
 def test_a_hangar_that_cannot_sign_says_so_and_offers_the_rest(
     fleet: End, clock: Clock, tmp_path: Path
 ) -> None:
-    settings: Settings = fleet.settings.model_copy(update={"dispatch_key": tmp_path / "none"})
+    settings: Settings = fleet.settings.model_copy(update={"ssh_key": tmp_path / "none"})
     (problem,) = publish.publish(fleet.engine, settings, clock=clock)
     assert "no content is offered anew" in problem
     assert not (outbox(fleet, "EC-TAA") / "manifest.json").exists()

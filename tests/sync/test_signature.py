@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sync.signature import BadSignature, sign, verify
+from sync.signature import BadSignature, attach, detach, sign, verify
 
 
 @pytest.fixture
@@ -56,6 +56,13 @@ def test_one_made_for_another_purpose_does_not_count(signers: Path, tmp_path: Pa
     made = subprocess.run(argv, input=b"data", capture_output=True, check=True).stdout
     with pytest.raises(BadSignature):
         verify(signers, "hangar", b"data", made)
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"a":1,"signature":""}\n', b'{"a":1,"signature":7}\n'])
+def test_a_file_without_a_signature_is_told_from_one_with(data: bytes) -> None:
+    assert detach(attach(b'{"a":1', b"ok")) == (b'{"a":1', b"ok")
+    with pytest.raises(BadSignature, match="cut or old"):
+        detach(data)
 
 
 def test_without_a_key_or_signers_it_is_said_which_file_is_wanting(tmp_path: Path) -> None:
