@@ -4,19 +4,25 @@
 a push may only write that aircraft's inbox, a pull may only read its outbox. Everything else is
 refused in one sentence. Standard library only: it starts at every connection.
 
-A push is watched: an inbox has bounds, so that a box in wrong hands cannot fill the hangar's disk.
+A push is watched: an inbox has bounds, so that a box in wrong hands cannot fill the hangar's disk. It is
+alone: a former one whose connection was cut is ended first, and what that left is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sync import partial
 
 __all__ = ["main", "restricted"]
 
@@ -27,6 +33,8 @@ MOST_BYTES = 1 << 30
 MOST_FILES = 50_000
 # Zeros that are sent compressed are written at gigabytes per second.
 LOOK_S = 0.25
+# How long a push waits for the end of the one before it, which it ends.
+FORMER_S = 10.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}")
 
 
@@ -86,13 +94,49 @@ def _unreadable(error: OSError) -> None:
         raise Refusal(f"the inbox holds what cannot be read: {error}")
 
 
-def watched(command: list[str], inbox: str) -> int:
-    """Run a push to its end, or to where the inbox is full; returns its exit code."""
+@contextlib.contextmanager
+def alone(note: str) -> Iterator[int]:
+    """Let one push of an aircraft write its inbox at a time, the one that came last.
+
+    It has one connection: a former push that still waits for its own, which was cut, would keep what it
+    holds from this one until it times out. Gives the descriptor of the note, in which the holder writes
+    the process group to be ended. Raises `Refusal` when the former does not end.
+    """
+    os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
+    descriptor = os.open(note, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        until = time.monotonic() + FORMER_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Who holds the lock is there, and so is what it waits for.
+                group = os.pread(descriptor, 20, 0)
+                if group.isdigit():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(int(group), signal.SIGKILL)
+            if time.monotonic() > until:
+                raise Refusal("a former push of this aircraft does not end; try again in a minute")
+            time.sleep(0.05)
+        os.ftruncate(descriptor, 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def watched(command: list[str], inbox: str, note: int) -> int:
+    """Run a push to its end, or to where the inbox is full; returns its exit code.
+
+    Arguments: `note` is what `alone` gave.
+    """
+    partial.sweep(Path(inbox))
     # The kernel ends whoever writes one file beyond that; many of them are seen by looking.
     bounded = ["prlimit", f"--fsize={room(inbox)}", *command]
     # In a group of its own, which is ended whole: rrsync starts rsync, and that one another.
     running = subprocess.Popen(bounded, process_group=0)
     try:
+        os.pwrite(note, b"%d" % running.pid, 0)
         while True:
             try:
                 code = running.wait(LOOK_S)
@@ -103,6 +147,7 @@ def watched(command: list[str], inbox: str) -> int:
                 room(inbox)
             return code
     finally:
+        os.ftruncate(note, 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
 
@@ -122,7 +167,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         # bit below it, so there the modes leave the door to that folder.
         os.umask(0)
         if "-wo" in command:
-            return watched(command, command[-1])
+            with alone(f"{state_dir}/fleet/{arguments[0]}.push") as note:
+                return watched(command, command[-1], note)
         os.execv(command[0], command)  # noqa: S606  # no shell is wanted
     except (Refusal, OSError) as error:
         sys.stderr.write(f"turnaround: refused: {error}\n")

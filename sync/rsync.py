@@ -1,9 +1,9 @@
 """rsync over SSH, as the aircraft starts it: which flags, how many bytes moved, why it failed.
 
-Change-sets are small and compressed already, so they go whole. Content goes `--inplace` into a
-staging folder: what arrived before a power cut is used by the next run, which rsync's own
-`--partial-dir` does not give (it keeps a partial file on a signal, not on a cut). One SSH connection
-serves a whole session.
+What an aircraft sends is small and compressed already, so it goes whole. What it gets may be a snapshot
+or a film: what arrived before a power cut is used by the next run, which rsync's own `--partial-dir` does
+not give (it keeps a partial file on a signal, not on a cut). Change-sets go on from what `sync.partial`
+adopts, content goes `--inplace` into a staging folder. One SSH connection serves a whole session.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.settings import Settings
+from sync import partial
 
 __all__ = ["Link", "LinkLost", "Moved", "NoRoom", "Refused", "TransferError", "link_for"]
 
@@ -95,8 +96,8 @@ class Link:
         """Make the folder equal to the hangar's outbox of this aircraft, all but the blobs."""
         folder.mkdir(parents=True, exist_ok=True)
         # Times to the nanosecond: two manifests of one second and one size are not the same.
-        mirror = ["-rt", "-W", "--fsync", "--delete", "--modify-window=-1"]
-        mirror += ["--exclude=/content/blobs", "--exclude=.*"]
+        mirror = ["-rt", "--fsync", "--delete", "--modify-window=-1"]
+        mirror += [f"--partial-dir={partial.FOLDER}", "--exclude=/content/blobs", "--exclude=.*"]
         return self._run([*mirror, "--chmod=D0755,F0644", f"{self.host}:./", f"{folder}/"])
 
     def fetch(
@@ -139,7 +140,9 @@ class Link:
     ) -> Moved:
         # No deadline over all: a long transfer on a slow link is legal. A dead one ends by rsync's
         # own time-out, and by that of the SSH connection below it.
-        command = ["rsync", "--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
+        # Whoever waits for it may be killed: it ends then too, or the next run would meet it.
+        command = ["setpriv", "--pdeathsig", "TERM", "rsync"]
+        command += ["--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
         command += ["-e", shlex.join(self.shell), *arguments]
         code, told, heard, stopped = _watched(command, stdin, stop)
         if stopped and code:

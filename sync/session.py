@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import content, files, forgotten, index, retention, seal, signature
+from sync import content, files, forgotten, index, partial, retention, seal, signature
 from sync.apply import apply_all
 from sync.overtake import Overtaking
 from sync.rsync import Link, Moved, link_for
@@ -176,9 +176,9 @@ def _push(
 def _pull(settings: Settings, link: Link, progress: Callable[[str], None]) -> Moved:
     inbox = files.inbox(settings, files.HANGAR).parent
     # We hold the lock, so a name of rsync's own was left by a run that was cut.
-    for orphan in inbox.rglob(".*"):
-        if orphan.is_file():
-            orphan.unlink()
+    partial.adopt(inbox)
     moved = link.pull(inbox)
+    if not moved.problem:
+        partial.sweep(inbox)
     progress(f"pulled {moved.received} bytes")
     return moved

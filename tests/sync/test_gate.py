@@ -143,6 +143,11 @@ def test_a_link_that_is_pushed_leads_nowhere(thief: Thief) -> None:
     assert [*files.epoch_folders(pushed), *files.epoch_folders(pushed.parent)] == []
 
 
+def push(command: list[str], inbox: str) -> int:
+    with gate.alone(f"{inbox}.push") as note:
+        return gate.watched(command, inbox, note)
+
+
 def test_a_full_inbox_takes_no_more_and_says_whose_fault_it_may_be(
     thief: Thief, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +159,7 @@ def test_a_full_inbox_takes_no_more_and_says_whose_fault_it_may_be(
     monkeypatch.undo()
     monkeypatch.setattr(gate, "MOST_FILES", 1)
     with pytest.raises(Refusal, match="in 2 files"):
-        gate.watched(["false"], inbox)
+        push(["false"], inbox)
 
 
 def test_a_push_that_fills_the_inbox_is_stopped_with_all_that_it_started(
@@ -166,7 +171,7 @@ def test_a_push_that_fills_the_inbox_is_stopped_with_all_that_it_started(
     # Its child is what writes, as of rrsync.
     endless = f"while sleep 0.01; do head -c 30000 /dev/zero >>{inbox}/flood; done"
     with pytest.raises(Refusal, match="the inbox holds"):
-        gate.watched(["sh", "-c", f"({endless}) & wait"], str(inbox))
+        push(["sh", "-c", f"({endless}) & wait"], str(inbox))
     size = (inbox / "flood").stat().st_size
     time.sleep(0.1)
     assert (inbox / "flood").stat().st_size == size < 10**6
@@ -181,7 +186,7 @@ def test_a_push_is_stopped_when_its_box_is_retired(
     # Who is in the folder stays in it when it gets another name.
     pushing = f"cd {inbox}; mv {inbox} {kept}; while sleep 0.01; do echo more >>flood; done"
     with pytest.raises(Refusal, match="is there no more"):
-        gate.watched(["timeout", "5", "sh", "-c", pushing], str(inbox))
+        push(["timeout", "5", "sh", "-c", pushing], str(inbox))
 
 
 def test_one_file_fills_the_inbox_and_not_the_disk(
@@ -192,8 +197,94 @@ def test_one_file_fills_the_inbox_and_not_the_disk(
     inbox = thief.state / "sync" / "inbox" / "EC-TAA"
     (inbox / "before").write_bytes(bytes(1 << 18))
     with pytest.raises(Refusal, match="the inbox holds 1 MB"):
-        gate.watched(["dd", "if=/dev/zero", f"of={inbox}/flood", "bs=64k"], str(inbox))
+        push(["dd", "if=/dev/zero", f"of={inbox}/flood", "bs=64k"], str(inbox))
     assert (1 << 19) < (inbox / "flood").stat().st_size <= (1 << 20) - (1 << 18)
+
+
+def test_a_push_ends_the_former_one_of_the_same_aircraft(thief: Thief) -> None:
+    inbox = str(thief.state / "sync" / "inbox" / "EC-TAA")
+    # As one whose connection was cut: it waits for what does not come, and so does what it started.
+    script = (
+        "import sys; from sync import gate\n"
+        "with gate.alone(sys.argv[1]) as note:\n"
+        "    sys.exit(gate.watched(['sh', '-c', 'echo up; sleep 60; echo late'], sys.argv[2], note))"
+    )
+    former = subprocess.Popen(
+        [sys.executable, "-c", script, f"{inbox}.push", inbox], cwd=TOP, stdout=subprocess.PIPE
+    )
+    assert former.stdout is not None
+    assert former.stdout.readline() == b"up\n"
+    began = time.monotonic()
+    assert push(["true"], inbox) == 0
+    assert time.monotonic() - began < gate.FORMER_S
+    # All of it has let go of its output, unfinished.
+    assert former.communicate(timeout=10)[0] == b""
+
+
+def test_a_former_push_that_does_not_end_is_said(
+    thief: Thief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "FORMER_S", 0.1)
+    note = str(thief.state / "push")
+    with gate.alone(note), pytest.raises(Refusal, match="does not end"), gate.alone(note):
+        pass
+    # Who was killed holds nothing.
+    with gate.alone(note):
+        pass
+
+
+def test_what_a_power_cut_left_is_swept_before_the_next_push(thief: Thief) -> None:
+    folder = thief.state / "sync" / "inbox" / "EC-TAA" / "use"
+    folder.mkdir()
+    (folder / ".000000000001.cs.AbC123").write_bytes(b"x")
+    (folder / "000000000001.cs").write_bytes(b"y")
+    assert thief.rsync(f"{thief.own}/", "hangar:./").returncode == 0
+    assert [path.name for path in folder.iterdir()] == ["000000000001.cs"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--temp-dir=../../outbox/EC-TAB",
+        "--backup-dir=../EC-TAB",
+        "--partial-dir=/tmp",
+        "--log-file=/tmp/log",
+        "--link-dest=../EC-TAB",
+        "--copy-dest=/etc",
+        "--files-from=/etc/passwd",
+        "--write-batch=/tmp/batch",
+        "--remove-source-files",
+        "--write-devices",
+    ],
+)
+def test_an_option_that_leads_elsewhere_touches_nothing_there(thief: Thief, option: str) -> None:
+    (thief.own / "news").write_text("new")
+    elsewhere = [thief.state / "sync" / "inbox" / "EC-TAB", thief.state / "sync" / "outbox"]
+    before = [sorted(path.rglob("*")) for path in elsewhere]
+    asked = f"rsync --server -tr {option} . ./"
+    done = knock(thief.state, asked, "EC-TAA")
+    assert done.returncode != 0
+    assert [sorted(path.rglob("*")) for path in elsewhere] == before
+    assert not Path("/tmp/log").exists()
+    assert not Path("/tmp/batch").exists()
+
+
+def test_a_folder_that_is_pushed_over_a_link_stays_inside(thief: Thief) -> None:
+    """First a link, then a folder of its name with a file in it."""
+    (thief.own / "out").symlink_to("../../outbox/EC-TAB")
+    assert thief.rsync("-l", f"{thief.own}/", "hangar:./").returncode == 0
+    (thief.own / "out").unlink()
+    (thief.own / "out").mkdir()
+    (thief.own / "out" / "letter").write_text("forged")
+    thief.rsync("-K", f"{thief.own}/", "hangar:./")
+    outbox = thief.state / "sync" / "outbox" / "EC-TAB" / "letter"
+    assert outbox.read_text() == "outbox of EC-TAB"
+
+
+def test_a_device_or_a_pipe_is_not_taken_for_a_change_set(thief: Thief) -> None:
+    os.mkfifo(thief.own / "000000000001.cs")
+    thief.rsync("-D", f"{thief.own}/", "hangar:./")
+    assert list(files.change_sets(thief.state / "sync" / "inbox" / "EC-TAA")) == []
 
 
 def test_what_cannot_be_counted_takes_no_more(
