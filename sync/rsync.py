@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ LOOK_S = 0.5
 STOP_S = 10
 _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.M)
 _RECEIVED = re.compile(rb"^Total bytes received: (\d+)$", re.M)
+_NO_SSH = 255
 # rsync(1), "EXIT VALUES". Those that the other end or the way to it causes:
-_LINK_CODES = {10, 12, 30, 35, 255}
+_LINK_CODES = {10, 12, 30, 35, _NO_SSH}
 # What vanished while it ran was withdrawn in between; the next run sees what is there then.
 _VANISHED = 24
 _PARTIAL = 23
@@ -85,6 +87,20 @@ class Link:
 
     host: str
     shell: Sequence[str]
+
+    def open(self) -> None:
+        """Make the SSH connection that the runs share, so that two at once do not make one each.
+
+        Raises `LinkLost` or `Refused`.
+        """
+        done = subprocess.run(
+            [*self.shell, "-f", "-N", self.host],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == _NO_SSH:
+            raise self._error(_NO_SSH, done.stderr.decode(errors="replace").strip())
 
     def push(self, folder: Path) -> Moved:
         """Send what the folder holds to the hangar's inbox of this aircraft; nothing is removed."""
@@ -246,6 +262,8 @@ def link_for(settings: Settings) -> Link:
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": "20",
+        "ProxyCommand": f"{sys.executable} -I -S {Path(__file__).with_name('dial.py')} %h %p",
+        "ProxyUseFdpass": "yes",
         "ServerAliveInterval": "15",
         "ServerAliveCountMax": "3",
         "ControlMaster": "auto",

@@ -9,13 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 
 from common.clock import utc_now
 from common.settings import Settings
@@ -84,12 +86,13 @@ def run(
         progress(f"sealed {report.sealed_rows} rows in {report.sealed_batches} change-sets")
         way = link or link_for(settings)
         try:
-            pushed = _push(engine, settings, way, progress, clock())
+            way.open()
+            overtaking = Overtaking(settings)
+            pushed, pulled = _exchange(engine, settings, way, progress, clock())
             report.pushed = not pushed.problem
             moved, problems, received = pushed, [pushed.problem], content.Received(overtaken=True)
-            overtaking = Overtaking(settings)
             while received.overtaken:
-                pulled = _pull(settings, way, progress)
+                pulled = pulled or _pull(settings, way, progress)
                 outcome = apply_all(engine, settings, files.HANGAR, signed=True)
                 forgotten.sweep(engine)
                 report.applied_batches += outcome.batches
@@ -102,7 +105,7 @@ def run(
                 came = content.receive(settings, way, progress, clock=clock, overtaking=overtaking)
                 moved += pulled
                 problems += [pulled.problem, *outcome.problems]
-                received = received.then(came)
+                received, pulled = received.then(came), None
         finally:
             way.close()
         moved += received.moved
@@ -135,13 +138,14 @@ def _alone(settings: Settings) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _push(
+def _exchange(
     engine: Engine,
     settings: Settings,
     link: Link,
     progress: Callable[[str], None],
     now: datetime,
-) -> Moved:
+) -> tuple[Moved, Moved | None]:
+    """Push and pull at once: each waits for the other end a dozen times, and so they wait together."""
     with engine.connect() as connection:
         waiting = connection.execute(
             text("select stream, epoch, seq from sync.batch where state = 'published'")
@@ -149,28 +153,46 @@ def _push(
     kept = files.former(settings)
     left = any(kept.glob("*/*/*.cs"))
     if not waiting and not left:
-        return Moved()
+        return Moved(), None
     try:
         index.write(settings, files.outbox(settings), kept)
     except signature.BadSignature as error:
-        return Moved(problem=f"nothing was sent, the hangar takes nothing unsigned: {error}")
-    moved = link.push(kept) if left else Moved()
-    if not moved.problem:
-        moved += link.push(files.outbox(settings))
-    if moved.problem:
-        # Which of them came is not known, so none counts as pushed: the next run sends the rest.
-        return moved
-    if waiting:
-        with engine.begin() as connection:
-            connection.execute(
-                text(
-                    "update sync.batch set pushed_at = :now where state = 'published' "
-                    "and stream = :stream and epoch = :epoch and seq = :seq and pushed_at is null"
-                ),
-                [{**batch._mapping, "now": now} for batch in waiting],
-            )
-    progress(f"pushed {len(waiting)} change-sets, {moved.sent} bytes")
+        problem = f"nothing was sent, the hangar takes nothing unsigned: {error}"
+        return Moved(problem=problem), None
+    with ThreadPoolExecutor(1) as beside:
+        pushing = beside.submit(_push, link, [*([kept] if left else []), files.outbox(settings)])
+        try:
+            pulled = _pull(settings, link, progress)
+        finally:
+            pushed = pushing.result()
+            # Where something is wrong it is not known which of them came, so none counts as pushed: the
+            # next run sends the rest.
+            if not pushed.problem:
+                _note_pushed(engine, waiting, now)
+                progress(f"pushed {len(waiting)} change-sets, {pushed.sent} bytes")
+    return pushed, pulled
+
+
+def _push(link: Link, folders: Sequence[Path]) -> Moved:
+    moved = Moved()
+    for folder in folders:
+        moved += link.push(folder)
+        if moved.problem:
+            break
     return moved
+
+
+def _note_pushed(engine: Engine, waiting: Sequence[Row[Any]], now: datetime) -> None:
+    if not waiting:
+        return
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "update sync.batch set pushed_at = :now where state = 'published' "
+                "and stream = :stream and epoch = :epoch and seq = :seq and pushed_at is null"
+            ),
+            [{**batch._mapping, "now": now} for batch in waiting],
+        )
 
 
 def _pull(settings: Settings, link: Link, progress: Callable[[str], None]) -> Moved:

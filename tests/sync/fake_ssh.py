@@ -16,7 +16,7 @@ from pathlib import Path
 
 def main() -> int:
     state, aircraft, stall, *words = sys.argv[1:]
-    if "-O" in words:
+    if "-O" in words or "-N" in words:
         return 0
     host = next(index for index, word in enumerate(words) if word == "hangar")
     environment = os.environ | {
