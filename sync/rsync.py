@@ -8,6 +8,7 @@ adopts, content goes `--inplace` into a staging folder. One SSH connection serve
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -157,7 +158,7 @@ class Link:
         # No deadline over all: a long transfer on a slow link is legal. A dead one ends by rsync's
         # own time-out, and by that of the SSH connection below it.
         # Whoever waits for it may be killed: it ends then too, or the next run would meet it.
-        command = ["setpriv", "--pdeathsig", "TERM", "rsync"]
+        command = [*_beside("tied.py"), str(os.getpid()), "rsync"]
         command += ["--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
         command += ["-e", shlex.join(self.shell), *arguments]
         code, told, heard, stopped = _watched(command, stdin, stop)
@@ -237,6 +238,11 @@ def _stop(running: subprocess.Popen[bytes]) -> None:
     running.kill()
 
 
+def _beside(program: str) -> list[str]:
+    """The words that run one of the small programs that lie here; they start at once."""
+    return [sys.executable, "-I", "-S", str(Path(__file__).with_name(program))]
+
+
 def _first(said: str) -> str:
     return said.splitlines()[0] if said else "it said nothing"
 
@@ -262,7 +268,7 @@ def link_for(settings: Settings) -> Link:
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": "20",
-        "ProxyCommand": f"{sys.executable} -I -S {Path(__file__).with_name('dial.py')} %h %p",
+        "ProxyCommand": shlex.join(_beside("dial.py")) + " %h %p",
         "ProxyUseFdpass": "yes",
         "ServerAliveInterval": "15",
         "ServerAliveCountMax": "3",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,7 @@ def test_one_connection_serves_a_push_and_a_pull(
     (offered / "down" / "cat" / "1.cs").write_bytes(b"down")
     link = link_for(settings)
     try:
+        link.open()
         link.push(outbox)
         (socket_file,) = settings.run_dir.iterdir()
         moved = link.pull(tmp_path / "inbox")
@@ -140,3 +143,43 @@ def test_a_hangar_that_does_not_answer_is_a_lost_link(
     nowhere = settings.model_copy(update={"hangar_ssh": "root@127.0.0.1:9"})
     with pytest.raises(LinkLost, match="run sync-now again when the tower answers"):
         link_for(nowhere).pull(tmp_path / "inbox")
+
+
+def test_a_session_that_is_killed_leaves_nothing_running(
+    gate_settings: tuple[Settings, Path], tmp_path: Path
+) -> None:
+    settings, hangar = gate_settings
+    film = hangar / "sync" / "outbox" / "EC-TAA" / "down" / "film"
+    film.parent.mkdir(parents=True)
+    film.write_bytes(os.urandom(8 << 20))
+    program = (
+        "import sys; from pathlib import Path; from sync.rsync import Link; import json\n"
+        "link = Link(sys.argv[1], json.loads(sys.argv[2])); link.open()\n"
+        # Half a minute at this rate.
+        "link._run(['-rt', '--bwlimit=256', f'{link.host}:./', sys.argv[3]])"
+    )
+    link = link_for(settings)
+    shell = json.dumps([*link.shell, "-o", "ControlPersist=1"])
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, link.host, shell, f"{tmp_path}/inbox/"], cwd=TOP
+    )
+    try:
+        eventually(
+            "it is on its way", lambda: list(tmp_path.glob("inbox/down/.film.*")), within_s=20
+        )
+        assert _of(settings.run_dir)
+    finally:
+        running.kill()
+        running.wait()
+    eventually("all that it started is gone", lambda: not _of(settings.run_dir), within_s=20)
+
+
+def _of(run_dir: Path) -> list[bytes]:
+    """The processes whose words name the folder of a control socket: rsync, its ssh, and the master."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes()
+            if bytes(run_dir) in words:
+                found.append(words)
+    return found
