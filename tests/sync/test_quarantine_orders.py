@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from common.settings import Settings
-from sync import hangar, quarantine_orders
+from sync import apply, quarantine_orders
 from tests.sync.ends import End, ids, run, scalar, scalar_list
 from tests.sync.packed import Packer, Rows
 
@@ -41,7 +41,7 @@ def rows(hangar: End, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 
 def ingest(end: End, peer: str) -> None:
-    hangar.ingest(end.engine, end.settings, peer)
+    apply.apply_all(end.engine, end.settings, peer)
 
 
 def numbers(end: End) -> list[int]:

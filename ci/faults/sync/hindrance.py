@@ -71,8 +71,8 @@ class Hindrance:
     def _heard(self, name: str, args: tuple[Any, ...]) -> None:
         if not self._watching:
             return
-        if name == "subprocess.Popen" and "rsync" in str(args[1][0]):
-            words = [str(word) for word in args[1]]
+        words = [str(word) for word in args[1]] if name == "subprocess.Popen" else []
+        if "rsync" in words:
             blobs = words[-2].endswith("content/blobs/")
             up = words[-1].endswith(":./")
             self._at("session " + ("pushing" if up else "fetching" if blobs else "pulling"))

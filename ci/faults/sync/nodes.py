@@ -80,12 +80,13 @@ class Nodes:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        key = self.folder / "dispatch_ed25519"
+        key = self.folder / "sync_ed25519"
         if not key.exists():
             packages.ensure(["openssh-client", "rsync"], purpose="the table of synchronisation")
             keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
             subprocess.run(keygen, check=True)
-            signers = f"{HANGAR} {key.with_suffix('.pub').read_text()}"
+            # One key for all: who signs for whom is not what is broken here.
+            signers = f"{HANGAR},EC-* {key.with_suffix('.pub').read_text()}"
             key.with_name("signers").write_text(signers)
         self.hangar = self.node(HANGAR, "hangar")
 
@@ -117,8 +118,8 @@ class Nodes:
             "state_dir": home / "state",
             "run_dir": home / "run",
             "current_dir": home / "current",
-            "dispatch_key": self.folder / "dispatch_ed25519",
-            "hangar_signers": self.folder / "signers",
+            "ssh_key": self.folder / "sync_ed25519",
+            "signers": self.folder / "signers",
         }
         settings = Settings(node=name, role=role, **values)  # type: ignore[arg-type]
         node = Node(settings, engine_for(settings), database)
