@@ -99,6 +99,7 @@ class Link:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            env={**_ENVIRONMENT},
         )
         if done.returncode == _NO_SSH:
             raise self._error(_NO_SSH, done.stderr.decode(errors="replace").strip())
