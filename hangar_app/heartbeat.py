@@ -129,6 +129,8 @@ class Heartbeat(Part):
     wants: dict[Name, Word] = Field(default_factory=dict)
     disk: Disk | None = None
     syncing: bool = False
+    # What it was told last that it is due; an older release does not say.
+    heard: list[Name] | None = None
     certificates: dict[Word, Days] = Field(default_factory=dict)
 
 
@@ -183,7 +185,8 @@ def wanted(
     """What a heartbeat starts: taking in what was pushed, calling an aircraft that is behind, making
     it what it was to become while it was away, shipping what a campaign offers it on the ground.
 
-    What lies in the inbox is brought up to date by taking it in, not by another call.
+    What lies in the inbox is brought up to date by taking it in, not by another call. An aircraft begins by
+    itself what it hears that it is due: it is called about what it has heard already, and did not do.
 
     Example:
         >>> at = "2026-01-02T03:04:05Z"
@@ -191,7 +194,7 @@ def wanted(
         ['dispatch']
     """
     kinds = []
-    left = set(due)
+    left = set(due) if body.heard is None else set(due) & set(body.heard)
     if came:
         kinds.append(work.INGEST)
     if body.pushed:

@@ -70,11 +70,12 @@ class Agent:
         self._interval_s = FIRST_INTERVAL_S
         self._failures = 0
         self._acks: Mapping[str, Any] = {}
+        self._due: list[str] = []
         self._hold = Hold()
 
     def turn(self) -> float:
         """Does one heartbeat with all that follows; returns the seconds until the next."""
-        body = self._body()
+        body = {**self._body(), "heard": self._due}
         try:
             reply = self._hangar.beat(body)
         except Unheard as error:
@@ -86,6 +87,7 @@ class Agent:
             if self._failures:
                 log.info("the hangar answers")
             self._failures = 0
+            self._due = reply.due
             self._interval_s = reply.interval_s
             self._heard(reply, body)
         return wait_s(self._interval_s, self._failures, self._chance())

@@ -105,6 +105,11 @@ class TestParsing:
         body = heartbeat.Heartbeat.model_validate(BODY | changed)
         assert [kind.name for kind in wanted(body, due, body.pushed)] == kinds
 
+    def test_calls_about_what_was_heard_and_not_done(self) -> None:
+        for heard, kinds in (([], []), (["usr"], []), (["cat"], ["dispatch"]), (None, ["dispatch"])):
+            body = heartbeat.Heartbeat.model_validate(BODY | {"heard": heard})
+            assert [kind.name for kind in wanted(body, ["cat"], False)] == kinds
+
     def test_does_not_take_in_again_what_only_waits_for_the_archive(self) -> None:
         body = heartbeat.Heartbeat.model_validate(BODY | {"pushed": True})
         assert wanted(body, [], False) == []

@@ -84,6 +84,13 @@ def test_what_is_due_starts_a_synchronisation():
     assert bench.syncs.starts == 1
 
 
+def test_the_next_beat_says_what_was_heard():
+    bench = Bench(Reply(due=["cat"]), None, Reply(due=[]))
+    for _ in range(4):
+        bench.turn()
+    assert [body["heard"] for body in bench.hangar.bodies] == [[], ["cat"], ["cat"], []]
+
+
 def test_with_nothing_due_nothing_starts():
     bench = Bench(Reply())
     bench.turn()
