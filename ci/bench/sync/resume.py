@@ -1,0 +1,153 @@
+"""What the link carries again after each power cut of an aircraft: a film, and a large change-set.
+
+Bytes are those of TCP, counted where they leave the hangar: a link that loses nothing carries each once.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from ci.bench.sync import gate
+from ci.bench.table import Row
+from ci.story import urgent
+from ci.story.teller import eventually
+from ci.story.world import World
+
+MIB = 1 << 20
+SIZE, SMALL = 64 * MIB, 8 * MIB
+CUTS = 3
+LINK = {"kbit": 20_000, "rtt_ms": 80, "loss": 0, "jitter_ms": 0}
+WITHIN_S = 300.0
+STATE = "var/lib/turnaround"
+# IPv4 and TCP with its time stamps; what the kernel gathers for the tower has them once.
+HEADERS = 52
+
+_OFFER = """
+import os, sys
+from common.settings import Settings
+folder = Settings.load().sync_dir / "outbox" / sys.argv[1] / "down" / "big" / "00000000"
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "000000000001.cs").write_bytes(os.urandom(int(sys.argv[2])))
+"""
+_WITHDRAW = """
+import shutil, sys
+from common.settings import Settings
+shutil.rmtree(Settings.load().sync_dir / "outbox" / sys.argv[1] / "down" / "big")
+"""
+
+
+def rows(full: bool) -> list[Row]:
+    """Measures and returns the table's rows; with `full` files of 64 MiB.
+
+    Raises:
+        FleetError: the fleet cannot be had.
+        NotSo: a file does not come.
+    """
+    world, size = gate.fleet(), SIZE if full else SMALL
+    name = world.aircraft[0]
+    here = world.lab.host(name).tree.root / STATE
+    world.lab.link(name, up=True, **LINK)
+    for other in world.aircraft[1:]:
+        # It would fetch the film too, through the same end of the tower.
+        gate.agent(world, other, "stop")
+    try:
+        film = urgent.publish(world, "film", size, 100, seed=5)
+        staged = here / "content" / "staging" / film.sha256
+        told = _cut(
+            world, name, "film", size, [staged], lambda: film.item in urgent.shown(here / "content")
+        )
+        gate.run(world, "hangar", _OFFER, name, str(size))
+        folder = here / "sync" / "inbox" / "hangar" / "down" / "big" / "00000000"
+        told += _cut(
+            world,
+            name,
+            "change-set",
+            size,
+            lambda: [*folder.glob(".0*"), *folder.glob(".part/*")],
+            (folder / "000000000001.cs").exists,
+            start=partial(_sync_now, world, name),
+        )
+        gate.run(world, "hangar", _WITHDRAW, name)
+    finally:
+        world.lab.link(name, rtt_ms=0, kbit=0)
+        for other in world.aircraft[1:]:
+            gate.agent(world, other, "start")
+    return told
+
+
+def _cut(
+    world: World,
+    name: str,
+    what: str,
+    size: int,
+    coming: list[Path] | Callable[[], list[Path]],
+    is_here: Callable[[], bool],
+    start: Callable[[], object] = lambda: None,
+) -> list[Row]:
+    """Lets something come while the power goes at even parts of it; returns what was seen."""
+
+    def so_far() -> int:
+        found = 0
+        for path in coming() if callable(coming) else coming:
+            with suppress(FileNotFoundError):
+                found = max(found, path.stat().st_size)
+        return found
+
+    sent, worst = [], 0.0
+    for number in range(CUTS + 1):
+        before, had = _left(world), so_far()
+        start()
+        if number < CUTS:
+            mark = size * (number + 1) // (CUTS + 1)
+            eventually(
+                f"{mark} bytes of the {what} are here",
+                lambda mark=mark: so_far() >= mark,  # type: ignore[misc]
+                within_s=WITHIN_S,
+                every_s=0.05,
+            )
+            world.lab.power(name, on=False)
+            sent.append(_left(world) - before)
+            world.lab.power(name, on=True)
+        else:
+            eventually(f"the {what} is aboard", is_here, within_s=WITHIN_S, every_s=0.2)
+            sent.append(_left(world) - before)
+            worst = sent[-1] / ((size - had) * 1.01 + MIB)
+    again = (sum(sent) - size * 1.01) / CUTS / MIB
+    return [
+        Row(f"{what} of {size / MIB:g} MiB: sent more than 1.01 of it, each cut", again, "MiB", 1),
+        Row(f"{what}: last run ÷ (missing × 1.01 + 1 MiB)", worst, "×", 1),
+        Row(f"{what}: bytes left over at both ends", _orphans(world, name), "B", 0),
+    ]
+
+
+def _sync_now(world: World, name: str) -> None:
+    command = "nohup sudo -n -u turnaround /opt/turnaround/bin/sync-now >/dev/null 2>&1 &"
+    world.ssh(name, f"sh -c {shlex.quote(command)}")
+
+
+def _left(world: World) -> int:
+    """The bytes of TCP that left the hangar through the tower so far."""
+    counts = "/sys/class/net/wg0/statistics"
+    size, packets = world.ssh("hangar", f"cat {counts}/tx_bytes {counts}/tx_packets").split()
+    return int(size) - HEADERS * int(packets)
+
+
+def _orphans(world: World, name: str) -> int:
+    """The bytes of what a cut transfer leaves: in the aircraft's inbox and staging, in the hangar's inbox."""
+    found = 0
+    aboard = world.lab.host(name).tree.root / STATE
+    hangar = world.lab.host("hangar").tree.root / STATE
+    for base in (
+        aboard / "sync/inbox",
+        aboard / "content/staging",
+        hangar / "sync/inbox" / name,
+    ):
+        for path in base.rglob("*"):
+            hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
+            if path.is_file() and (hidden or base.name == "staging"):
+                found += path.stat().st_size
+    return found
