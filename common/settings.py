@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["NODE_NAME", "Settings", "SettingsError", "node_name"]
@@ -40,6 +40,18 @@ def _explicit_driver(url: str) -> str:
     return url
 
 
+class LinkRule(BaseModel):
+    """What may pass over a link: a rate in kbit/s, the most megabytes of an item that are still to come,
+    the kinds of content; None where there is no bound. `name` is what people call such a link."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "this link"
+    kbit: Annotated[int, Field(gt=0)] | None = None
+    largest_mb: Annotated[int, Field(gt=0)] | None = None
+    kinds: tuple[str, ...] | None = None
+
+
 class Settings(BaseSettings):
     """One host's settings, read from `TURNAROUND_…` variables.
 
@@ -68,6 +80,8 @@ class Settings(BaseSettings):
     ssh_key: Path = Path("/etc/turnaround/keys/sync_ed25519")
     known_hosts: Path = Path("/etc/turnaround/keys/known_hosts")
     signers: Path = Path("/etc/turnaround/keys/sync_signers")
+    tower_endpoint: str = ""
+    links: dict[str, LinkRule] = {}
     portal_url: str = ""
     cabin_address: str = ""
     serial_port: str = "/dev/ttyAVIONICS"

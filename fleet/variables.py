@@ -95,6 +95,14 @@ class Vars(dict[str, Any]):
         """Returns a list of codes, such as airports or languages."""
         return self._read(key, "a list of codes such as [TLS, MAD]", _words, default)
 
+    def links(self, key: str) -> dict[str, dict[str, Any]]:
+        """Returns the rules of network interfaces by their names; none where the variable is not set."""
+        expected = (
+            "rules of interfaces such as {wwan0: {name: metered, kbit: 2000, largest_mb: 50, "
+            "kinds: [newspaper]}}"
+        )
+        return self._read(key, expected, _links, {})
+
     def _read(
         self, key: str, expected: str, parse: Callable[[Any], T], default: T | None = None
     ) -> T:
@@ -125,6 +133,21 @@ def _words(value: Any) -> list[str]:
         raise ValueError
     if not all(isinstance(word, str) and re.fullmatch(_WORD, word) for word in value):
         raise ValueError
+    return value
+
+
+def _links(value: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        raise ValueError
+    for name, rule in value.items():
+        _like(_INTERFACE)(name)
+        if not isinstance(rule, dict) or rule.keys() - {"name", "kbit", "largest_mb", "kinds"}:
+            raise ValueError
+        for bound in ("kbit", "largest_mb"):
+            if type(rule.get(bound, 1)) is not int or rule.get(bound, 1) < 1:
+                raise ValueError
+        _words(rule.get("kinds", []))
+        _like(_WORD)(rule.get("name", "link"))
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import require
@@ -54,6 +55,8 @@ def apply(host: Context) -> None:
             "redis_url": f"unix://{cache.SOCKET}",
             "portal_url": portal,
             "cabin_address": cabin_address,
+            "tower_endpoint": host.vars.endpoint("tower_endpoint"),
+            "links": json.dumps(host.vars.links("links"), sort_keys=True),
         },
     )
     certificate.ends(name)

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import files, holding, shown, tree
+from sync import files, holding, policy, shown, tree
 from sync.manifest import File, Item, Manifest
 from sync.overtake import Overtaking
 from sync.plan import plan
@@ -129,6 +129,7 @@ class _Following:
         self._progress, self._clock, self._overtaking = progress, clock, overtaking
         self._manifest, self._state, self._received = manifest, state, received
         self._rate = 0.0
+        self._policy = policy.now(settings)
         self.room = Room(settings, manifest)
 
     def go(self) -> None:
@@ -175,9 +176,11 @@ class _Following:
         for item in items:
             own = {one.sha256: lacking[one.sha256] for one in item.files if one.sha256 in lacking}
             need = holding.missing_bytes(self._content, (own | coming).values())
-            why, room = self._why_not(item, own, need)
+            against = self._policy.against(item.kind, need)
+            why, room = (against, 0) if against else self._why_not(item, own, need)
             if why:
-                self._wait(item, own.values(), why, room)
+                link = self._policy.interface if against else ""
+                self._wait(item, own.values(), why, room, link)
             else:
                 chosen.append(item)
                 coming |= own
@@ -203,10 +206,12 @@ class _Following:
             return False
         return (item.valid_to - self._clock()).total_seconds() <= left_s
 
-    def _wait(self, item: Item, own: Iterable[File], why: str, room: int = 0) -> None:
+    def _wait(
+        self, item: Item, own: Iterable[File], why: str, room: int = 0, link: str = ""
+    ) -> None:
         size = holding.missing_bytes(self._content, own)
         self._progress(f"{item.kind} {item.id} waits: {why}")
-        self._state.waiting.append(holding.Waiting(item.id, item.kind, size, why, room))
+        self._state.waiting.append(holding.Waiting(item.id, item.kind, size, why, room, link))
 
     def _fetch(self, items: Sequence[Item], coming: Sequence[File]) -> None:
         """Fetch a group and take what came of it; once more when room had to be made first."""

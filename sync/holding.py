@@ -17,7 +17,7 @@ from typing import Any
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import files, signature, tree
+from sync import files, policy, signature, tree
 from sync.manifest import BadManifest, File, Item, Manifest, unseal
 from sync.plan import plan
 
@@ -42,7 +42,8 @@ RESERVE = 5
 class Waiting:
     """An item that is not fetched for now: how many bytes of it are missing, and why it waits.
 
-    `room`: it needs so much free space, reserve included; 0 when it waits for something else.
+    `room`: it needs so much free space, reserve included; 0 when it waits for something else. `link`:
+    the interface whose rule it waits for the end of, '' for none.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Waiting:
     bytes: int
     why: str
     room: int = 0
+    link: str = ""
 
 
 @dataclass
@@ -171,7 +173,7 @@ def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) 
     manifest, state = offered(settings), read(content)
     told: dict[str, Any] = {"version": "", "missing_files": 0, "missing_bytes": 0}
     if manifest is not None:
-        missing = _due(content, manifest, state, clock())
+        missing = _due(content, manifest, state, policy.now(settings).interface, clock())
         told = {
             "version": manifest.version,
             "missing_files": len(missing),
@@ -189,11 +191,15 @@ def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) 
     return told
 
 
-def _due(content: Path, manifest: Manifest, state: State, now: datetime) -> list[File]:
+def _due(content: Path, manifest: Manifest, state: State, link: str, now: datetime) -> list[File]:
     waits: set[str] = set()
     if state.version == manifest.version and content.exists():
         free, _ = reserve(content)
-        waits = {one.id for one in state.waiting if not one.room or one.room > free}
+        waits = {
+            one.id
+            for one in state.waiting
+            if (one.link == link if one.link else not one.room or one.room > free)
+        }
     groups = plan(_without(manifest, waits), lambda file: have(content, file), now)
     return [file for _, group in groups for file in group]
 

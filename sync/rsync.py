@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.settings import Settings
-from sync import partial
+from sync import partial, policy
 
 __all__ = ["Link", "LinkLost", "Moved", "NoRoom", "Refused", "TransferError", "link_for"]
 
@@ -84,10 +84,14 @@ class Moved:
 
 @dataclass(frozen=True)
 class Link:
-    """The way to the hangar: `host` as SSH takes it, and the remote shell's words before it."""
+    """The way to the hangar: `host` as SSH takes it, and the remote shell's words before it.
+
+    `kib_s` is the most KiB in a second that either end sends, 0 for no bound.
+    """
 
     host: str
     shell: Sequence[str]
+    kib_s: int = 0
 
     def open(self) -> None:
         """Make the SSH connection that the runs share, so that two at once do not make one each.
@@ -161,6 +165,7 @@ class Link:
         # Whoever waits for it may be killed: it ends then too, or the next run would meet it.
         command = [*_beside("tied.py"), str(os.getpid()), "rsync"]
         command += ["--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
+        command += [f"--bwlimit={self.kib_s}"] if self.kib_s else []
         command += ["-e", shlex.join(self.shell), *arguments]
         code, told, heard, stopped = _watched(command, stdin, stop)
         if stopped and code:
@@ -281,4 +286,4 @@ def link_for(settings: Settings) -> Link:
     shell = ["ssh", "-F", "/dev/null", "-i", str(settings.ssh_key), "-p", port or "22"]
     for name, value in options.items():
         shell += ["-o", f"{name}={value}"]
-    return Link(host, shell)
+    return Link(host, shell, policy.now(settings).kib_s)

@@ -104,6 +104,18 @@ def test_the_example_is_one_that_the_roles_can_use(tmp_path: Path, name: str) ->
             ":8: expected release_signers of EC-TAA to be a list of public keys such as",
         ),
         ("hangar", "airline: TA", "airline: [TA]", ":4: expected airline of hangar to be text"),
+        (
+            "EC-TAA",
+            "airline: TA",
+            "airline: TA\n  links: {wwan0: {kbps: 2000}}",
+            ":5: expected links of EC-TAA to be rules of interfaces such as",
+        ),
+        (
+            "EC-TAA",
+            "airline: TA",
+            "airline: TA\n  links: {wwan0: {kbit: -1}}",
+            ":5: expected links of EC-TAA to be rules of interfaces such as",
+        ),
         ("hangar", "airline_name: Turnaround Air", "airline_name: ~", "in one line, found None"),
         (
             "hangar",

@@ -18,7 +18,9 @@ import pytest
 
 from common.database import session as database_session
 from common.schema import Asset, Item
-from sync import content, files, holding, publish, rsync, shown, tree
+from common.settings import LinkRule
+from sync import content, files, holding, policy, publish, rsync, shown, tree
+from sync.policy import Policy
 from sync.rsync import Link, LinkLost, Moved
 from tests.sync.ends import End, link_to, run
 
@@ -326,3 +328,24 @@ def test_a_link_that_is_cut_is_told_from_one_that_refuses(
     for script, reason in cases.items():
         with pytest.raises(rsync.TransferError, match="(?i)" + reason.replace("(", "\\(")):
             Link("hangar", ["sh", "-c", script]).pull(tmp_path / "x")
+
+
+def test_what_may_not_pass_now_waits_with_the_reason_until_the_way_is_another(
+    aircraft: End, hangar: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = str(add_item(hangar, 1, {"film.mp4": bytes_of(5000, 1)}))
+    paper = str(add_item(hangar, 2, {"paper.pdf": b"news"}, kind="newspaper"))
+    offer(hangar, aircraft, clock)
+    metered = Policy("wwan0", LinkRule(name="metered", kinds=("newspaper",)))
+    monkeypatch.setattr(policy, "now", lambda settings: metered)
+    assert receive(hangar, aircraft, clock).problems == []
+    assert list(visible(aircraft)) == [paper]
+    told = holding.local_state(aircraft.settings, clock=clock)
+    why = "on metered (wwan0) nothing but newspaper comes"
+    assert told["waiting"] == {"items": 1, "bytes": 5000, "why": why}
+    assert told["missing_files"] == 0
+    monkeypatch.setattr(policy, "now", lambda settings: Policy("wlan1"))
+    assert holding.local_state(aircraft.settings, clock=clock)["missing_files"] == 1
+    receive(hangar, aircraft, clock)
+    assert sorted(visible(aircraft)) == [film, paper]
+    assert "waiting" not in holding.local_state(aircraft.settings, clock=clock)
