@@ -106,7 +106,12 @@ class TestParsing:
         assert [kind.name for kind in wanted(body, due, body.pushed)] == kinds
 
     def test_calls_about_what_was_heard_and_not_done(self) -> None:
-        for heard, kinds in (([], []), (["usr"], []), (["cat"], ["dispatch"]), (None, ["dispatch"])):
+        for heard, kinds in (
+            ([], []),
+            (["usr"], []),
+            (["cat"], ["dispatch"]),
+            (None, ["dispatch"]),
+        ):
             body = heartbeat.Heartbeat.model_validate(BODY | {"heard": heard})
             assert [kind.name for kind in wanted(body, ["cat"], False)] == kinds
 

@@ -50,9 +50,12 @@ def carry(sender: End, receiver: End) -> None:
 def add_events(end: End, count: int, kind: str = "play") -> None:
     with end.engine.begin() as connection:
         connection.execute(
-            text("insert into usage_event (id, kind, aircraft) values (:id, :kind, :node)"),
-            # Keys that are not of now would be old history, which goes when it is acknowledged.
-            [{"id": uuid7(), "kind": kind, "node": end.settings.node} for _ in range(count)],
+            text(
+                "insert into usage_event (id, kind, aircraft) "
+                "select id, :kind, :node from unnest(cast(:ids as uuid[])) id"
+            ),
+            # As aboard: what is old goes by the time that is in its key.
+            {"kind": kind, "node": end.settings.node, "ids": [uuid7() for _ in range(count)]},
         )
 
 

@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
-from sync import ack, session, state
+from sync import ack, files, session, state
 from sync import hangar as hangar_side
-from tests.sync.ends import End, link_to
+from sync.rsync import Link, Moved
+from tests.sync.ends import End
 
-__all__ = ["Landing", "Saved", "beat", "land"]
+__all__ = ["Landing", "Saved", "beat", "copying", "land"]
+
+
+@dataclass(frozen=True)
+class _Copying(Link):
+    """A link that copies, as rsync runs that complete do, but without a process."""
+
+    inbox: Path = Path()
+    outbox: Path = Path()
+
+    def open(self) -> None:
+        """There is none to make."""
+
+    def push(self, folder: Path) -> Moved:
+        shutil.copytree(folder, self.inbox, dirs_exist_ok=True)
+        return Moved()
+
+    def pull(self, folder: Path) -> Moved:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.outbox, folder)
+        return Moved(received=sum(path.stat().st_size for path in folder.rglob("*.cs")))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def copying(hangar: End, aircraft: str) -> Link:
+    """Return a link of an aircraft to its hangar that copies."""
+    outbox = hangar.settings.sync_dir / "outbox" / aircraft
+    outbox.mkdir(parents=True, exist_ok=True)
+    return _Copying("hangar", (), inbox=files.inbox(hangar.settings, aircraft), outbox=outbox)
 
 
 @dataclass
@@ -45,9 +78,8 @@ def land(aircraft: End, hangar: End) -> Landing:
     """One landing; what the aircraft has then been told is in its next heartbeat."""
     landing = beat(aircraft, hangar)
     hangar_side.refresh(hangar.engine, hangar.settings)
-    report = session.run(
-        aircraft.settings, aircraft.engine, link=link_to(hangar, aircraft.settings.node)
-    )
+    way = copying(hangar, aircraft.settings.node)
+    report = session.run(aircraft.settings, aircraft.engine, link=way)
     taken_in = hangar_side.ingest(hangar.engine, hangar.settings, aircraft.settings.node)
     landing.problems += report.problems + taken_in.problems
     landing.received = report.bytes_received

@@ -8,15 +8,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from sync import epoch, files, seal, session, state
+from common.uuid7 import uuid7
+from sync import ack, epoch, files, seal, session, state
 from sync import hangar as hangar_side
-from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, link_to, run, scalar
-from tests.sync.landing import Saved, beat, land
+from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
+from tests.sync.landing import Saved, beat, copying, land
 
 pytestmark = pytest.mark.postgres
 
@@ -192,7 +193,7 @@ class TestTheWholeDiskIsOfYesterday:
         # Landed and synchronised before any heartbeat, as far behind, level or ahead.
         for _ in range(since):
             add_events(aircraft, 1)
-            session.run(aircraft.settings, aircraft.engine, link=link_to(hangar, "EC-TAA"))
+            session.run(aircraft.settings, aircraft.engine, link=copying(hangar, "EC-TAA"))
             hangar_side.ingest(hangar.engine, hangar.settings, "EC-TAA")
         add_events(aircraft, 1)
         for _ in range(3):
@@ -313,8 +314,6 @@ def test_a_late_acknowledgement_of_a_history_that_was_left_takes_nothing_away(
         epoch.begin(aircraft.engine, aircraft.settings, "use", "a test")
     add_events(aircraft, 2)
     seal.seal_all(aircraft.engine, aircraft.settings)
-    from sync import ack
-
     assert ack.accept(aircraft.engine, aircraft.settings, late) == []
     assert scalar(aircraft, "select count(*) from sync.dirty") == 5
     land(aircraft, hangar)
@@ -328,7 +327,7 @@ def test_writers_go_on_while_a_new_history_begins(aircraft: End, hangar: End) ->
         writer.execute(
             text(
                 "insert into usage_event (id, kind, aircraft) "
-                f"values ('{uuid4()}', 'play', 'EC-TAA')"
+                f"values ('{uuid7()}', 'play', 'EC-TAA')"
             )
         )
         with seal.alone(aircraft.engine, "use"):

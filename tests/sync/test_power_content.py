@@ -71,7 +71,7 @@ class Bench:
         link_to(self.hangar, self.aircraft.settings.node).pull(into)
 
     def receive(self) -> list[str]:
-        link = Here("hangar", (), self.hangar.settings.content_dir)
+        link = Here("hangar", (), hangar=self.hangar.settings.content_dir)
         return content.receive(self.aircraft.settings, link, lambda line: None).problems
 
     def check(self) -> None:
