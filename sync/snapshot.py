@@ -117,17 +117,21 @@ def _claim_all(connection: Connection, models: list[type[Base]]) -> None:
 
 
 def prune(engine: Engine, settings: Settings, stream: str, now: datetime) -> None:
-    """Remove the shared files that are linked for no aircraft any more and are older than `KEPT`.
+    """Remove shared files that are linked for no aircraft any more: change-sets that are older than `KEPT`,
+    and snapshots but for the newest, which says how large the next one would be.
 
-    The newest snapshot stays: it says how large the next one would be.
+    Who is pulling one has a link of its own.
     """
     with engine.connect() as connection:
         last = epoch.head(connection, stream)
     folder = files.sealed_path(settings, stream, last.epoch, 1).parent
-    found = [*list(files.snapshots(folder))[:-1], *files.change_sets(folder)]
-    for _, path in found:
-        state = path.stat()
-        if state.st_nlink == 1 and now.timestamp() - state.st_mtime > KEPT.total_seconds():
+    old = now.timestamp() - KEPT.total_seconds()
+    for path in [path for _, path in files.snapshots(folder)][:-1]:
+        if path.stat().st_nlink == 1:
+            path.unlink()
+    for _, path in files.change_sets(folder):
+        found = path.stat()
+        if found.st_nlink == 1 and found.st_mtime < old:
             path.unlink()
     with engine.begin() as connection:
         connection.execute(

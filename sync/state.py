@@ -155,6 +155,7 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
         }
         for row in streams
     }
+    pushed = pushed or any("former" in one for one in up.values())
     nothing = Head(epoch="", seq=0, sha256="")
     came = _received(engine, files.HANGAR)
     return {
@@ -234,30 +235,52 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
             came.held.get(stream) == "diverged",
         )
     }
-    kept = {stream: _mapping(there.get("former")) for stream, there in up.items()}
-    former = {
-        stream: _former_acks(engine, node_name(aircraft), stream, came.former.get(stream, []))
-        for stream, histories in kept.items()
-        if histories
+    followed = {
+        stream: [head["epoch"], *came.former[stream]] for stream, head in came.heads.items()
     }
     urgent = offered.urgent(follows) if follows != offered.version else None
-    return Due(wanted, unapplied or bool(former), urgent, wants, former)
+    former, lies = _former(engine, node_name(aircraft), up, followed)
+    return Due(wanted, unapplied or lies, urgent, wants, former)
 
 
-def _former_acks(
-    engine: Engine, aircraft: str, stream: str, former: list[str]
-) -> dict[str, dict[str, Any]]:
-    """Return how far former histories were applied and cannot be lost again, by their first eight digits."""
-    with engine.connect() as connection:
-        rows = connection.execute(
-            text(
-                "select distinct on (epoch) epoch, seq, sha256 from sync.applied "
-                "where peer = :peer and stream = :stream and epoch = any(cast(:former as uuid[])) "
-                "and coalesce(wal, 9223372036854775807) <= sync.archived() order by epoch, seq desc"
-            ),
-            {"peer": aircraft, "stream": stream, "former": former},
+def _former(
+    engine: Engine,
+    aircraft: str,
+    up: Mapping[str, Mapping[str, Any]],
+    followed: Mapping[str, list[str]],
+) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Return how far what an aircraft keeps of histories that it left was applied and cannot be lost again,
+    by stream and the history's first eight digits, and whether any of it was not applied yet."""
+    told: dict[str, dict[str, Any]] = {}
+    lies = False
+    for stream, there in up.items():
+        kept = _mapping(there.get("former"))
+        if not kept:
+            continue
+        with engine.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "select m.epoch, m.applied, a.seq, a.sha256 from (select epoch, max(seq) as applied, "
+                    "max(seq) filter (where coalesce(wal, 9223372036854775807) <= sync.archived()) as safe "
+                    "from sync.applied where peer = :peer and stream = :stream "
+                    "and epoch = any(cast(:followed as uuid[])) group by epoch) m "
+                    "left join sync.applied a on (a.peer, a.stream, a.epoch) = (:peer, :stream, m.epoch) "
+                    "and a.seq = m.safe"
+                ),
+                {"peer": aircraft, "stream": stream, "followed": followed.get(stream, [])},
+            ).all()
+        applied = {files.epoch8(row.epoch): row.applied for row in rows}
+        lies |= any(
+            isinstance(last, int) and applied.get(name, 0) < last for name, last in kept.items()
         )
-        return {files.epoch8(row.epoch): {"seq": row.seq, "sha256": row.sha256} for row in rows}
+        safe = {
+            files.epoch8(row.epoch): {"seq": row.seq, "sha256": row.sha256}
+            for row in rows
+            if row.seq is not None and files.epoch8(row.epoch) in kept
+        }
+        if safe:
+            told[stream] = safe
+    return told, lies
 
 
 def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> bool:

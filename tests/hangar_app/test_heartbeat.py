@@ -307,3 +307,29 @@ def test_what_the_hangar_lacks_is_asked_until_it_is_recorded(
     assert beat(app, recorded={"usage_event": "2026-11-25T08:00:00+00:00"}).json["needs"] == asked
     for _ in range(2):
         assert "needs" not in beat(app, recorded=asked).json
+
+
+@pytest.mark.postgres
+def test_an_aircraft_that_went_back_is_asked_for_all_and_told_what_came(
+    app: Flask, fleet: None, session: Session
+) -> None:
+    now, left = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "0a1b2c3d-8b86-4d01-b42d-00cf4fc964ff"
+    session.execute(
+        text(
+            "INSERT INTO sync.cursor (peer, stream, epoch, seq, sha256, former) "
+            f"VALUES ('EC-TAA', 'use', '{now}', 5, 'a', '{{{left}}}')"
+        )
+    )
+    session.execute(
+        text(
+            "INSERT INTO sync.applied (peer, stream, epoch, seq, sha256, rows, ms) "
+            f"VALUES ('EC-TAA', 'use', '{left}', 3, 'b', 1, 1)"
+        )
+    )
+    session.commit()
+    assert not {"wants", "former"} & beat(app, up={"use": {"epoch": now, "sealed": 5}}).json.keys()
+    for back in ({"epoch": now, "sealed": 4}, {"epoch": left, "sealed": 9}):
+        assert beat(app, up={"use": back}).json["wants"] == {"use": "snapshot"}
+    kept = {"epoch": now, "sealed": 5, "former": {"0a1b2c3d": 4}}
+    told = {"use": {"0a1b2c3d": {"seq": 3, "sha256": "b"}}}
+    assert beat(app, up={"use": kept}).json["former"] == told

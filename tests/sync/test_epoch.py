@@ -296,6 +296,8 @@ def test_a_change_set_that_the_power_took_is_sealed_again_in_the_same_history(
         seal.seal(aircraft.engine, aircraft.settings, "use", at=cut_at("noted"))
     # Its name in tmp was not on the disk yet.
     shutil.rmtree(files.tmp(aircraft.settings))
+    with pytest.raises(PowerCut):
+        seal.seal(aircraft.engine, aircraft.settings, "use", at=cut_at("claimed"))
     add_events(aircraft, 1)
     began = history(aircraft)
     land(aircraft, hangar)
@@ -336,3 +338,38 @@ def test_writers_go_on_while_a_new_history_begins(aircraft: End, hangar: End) ->
     settled(aircraft, hangar)
     assert ids(hangar) == ids(aircraft)
     assert len(ids(hangar)) == 4
+
+
+def test_another_change_set_under_an_applied_number_is_named_and_asked_about(
+    aircraft: End, hangar: End
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    (path,) = files.inbox(hangar.settings, "EC-TAA").rglob("*.cs")
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes() + b"x")
+    (problem,) = hangar_side.ingest(hangar.engine, hangar.settings, "EC-TAA").problems
+    assert "change-set 1 was applied as" in problem
+    body = state.local_state(aircraft.engine, aircraft.settings)
+    assert state.due(hangar.engine, hangar.settings, "EC-TAA", body).wants == {"use": "snapshot"}
+    assert path.exists()
+    land(aircraft, hangar)
+    settled(aircraft, hangar)
+    assert ids(hangar) == ids(aircraft)
+
+
+@pytest.mark.parametrize("change", [{"sha256": "b" * 64}, {"seq": 9}])
+def test_an_acknowledgement_that_the_books_do_not_have_begins_the_cure(
+    aircraft: End, hangar: End, change: dict[str, object]
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    began, told = history(aircraft), state.acks(hangar.engine, "EC-TAA")
+    told["use"] |= change  # type: ignore[typeddict-item]
+    (problem,) = ack.accept(aircraft.engine, aircraft.settings, told)
+    assert "this disk is of an earlier time" in problem
+    assert history(aircraft) != began
+    assert scalar(aircraft, "select count(*) from sync.dirty where batch is null") == 3
+    land(aircraft, hangar)
+    settled(aircraft, hangar)
+    assert ids(hangar) == ids(aircraft)

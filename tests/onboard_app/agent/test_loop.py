@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from onboard_app.agent.hangar import Ack, Reply, Unheard, Urgent
+from onboard_app.agent.hangar import Ack, Applied, Reply, Unheard, Urgent
 from onboard_app.agent.loop import Agent
 
 ACK = Ack(epoch="e", seq=4, sha256="f")
@@ -42,16 +42,17 @@ class Bench:
 
     def __init__(self, *replies, accept=None, answer=None, hurry=None):
         self.hangar, self.syncs, self.now, self.accepted = Hangar(*replies), Syncs(), 0.0, []
-        self.answered, self.hurried = [], []
+        self.answered, self.hurried, self.healed = [], [], []
         self.agent = Agent(
             self.hangar,
-            lambda: {"syncing": self.syncs.running},
+            lambda: {"syncing": self.syncs.running, "up": {"use": {"epoch": "e"}}},
             accept or self.accepted.append,
             self.syncs,
             hurry or self.hurried.append,
             clock=lambda: self.now,
             chance=lambda: 0.5,
             answer=answer or self.answered.append,
+            heal=lambda *told: self.healed.append(told),
         )
 
     def turn(self):
@@ -228,3 +229,22 @@ def test_one_that_cannot_be_passed_on_stops_no_heartbeat(caplog):
     assert bench.turn() == 5.0
     assert bench.syncs.starts == 1
     assert "No space left" in caplog.text
+
+
+def test_what_the_hangar_wants_anew_is_told_with_what_it_was_told():
+    former = {"use": {"0a1b2c3d": Applied(seq=4, sha256="f")}}
+    bench = Bench(Reply(), Reply(wants={"use": "snapshot"}, former=former), Reply())
+    for _ in range(3):
+        bench.turn()
+    told = {"use": {"0a1b2c3d": {"seq": 4, "sha256": "f"}}}
+    assert bench.healed == [({"use": {"epoch": "e"}}, ["use"], told)]
+
+
+def test_a_database_that_is_away_is_healed_with_a_later_reply():
+    bench = Bench(Reply(wants={"use": "snapshot"}))
+
+    def away(*_):
+        raise OSError("no database")
+
+    bench.agent._heal = away
+    assert bench.turn() == 5
