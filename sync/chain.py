@@ -21,7 +21,7 @@ from sync import changeset, files
 from sync.divergence import Diverged
 from sync.skew import Refused
 
-__all__ = ["Chain", "Place", "chains", "left", "lock", "record", "unchanged"]
+__all__ = ["Chain", "Place", "chains", "left", "lock", "record", "strays", "unchanged"]
 
 _APPLIED = (
     "select seq, sha256 from sync.applied where (peer, stream, epoch) = (:peer, :stream, :epoch) "
@@ -49,8 +49,8 @@ class Place:
 def chains(engine: Engine, settings: Settings, peer: str, stream: str) -> list[tuple[Path, Chain]]:
     """Return the folders of the histories that have something here, in the order to take them in.
 
-    Raises `Diverged` where the hangar offers a history that was left here, `Refused` where it is not clear
-    which one is meant.
+    Raises `Diverged` where the hangar offers a history that was left here, or an aircraft goes on with one
+    that was forgotten, and `Refused` where it is not clear which one is meant.
     """
     base = files.inbox(settings, peer) / stream
     found = [path for path in files.epoch_folders(base) if _holds_some(path, settings.role)]
@@ -82,7 +82,14 @@ def chains(engine: Engine, settings: Settings, peer: str, stream: str) -> list[t
                     key = {"peer": peer, "stream": stream, "epoch": former[path.name]}
                     last = connection.execute(text(_APPLIED), key).one_or_none()
                     left.append((path, Chain(key["epoch"], last.seq if last else 0, False)))
-            return [*going_on, *left, *began]
+            begun = [(path, chain) for path, chain in began if _begins(path)]
+            if began and not begun and not cursor:
+                raise Diverged(
+                    f"no change-set 1 is in history {began[0][0].name}, and none of it was applied: it was "
+                    "forgotten here. A new one is asked for; nothing was removed",
+                    began[0][0].name,
+                )
+            return [*going_on, *left, *begun]
     if len(began) > 1:
         names = ", ".join(path.name for path, _ in began)
         raise Refused(f"expected one history, found {names}: remove the folders of the older ones")
@@ -104,6 +111,30 @@ def left(engine: Engine, settings: Settings, peer: str, stream: str) -> str | No
     except Refused:
         pass
     return None
+
+
+def _begins(folder: Path) -> bool:
+    return any(seq == 1 for seq, _ in files.change_sets(folder))
+
+
+def strays(engine: Engine, settings: Settings, peer: str) -> list[Path]:
+    """Return the folders at the hangar whose change-sets can only be of histories that an aircraft left."""
+    base = files.inbox(settings, peer)
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "select stream, epoch, former from sync.cursor where peer = :peer and epoch is not null"
+            ),
+            {"peer": peer},
+        ).all()
+    found = []
+    for row in rows:
+        former = {files.epoch8(epoch) for epoch in row.former}
+        for folder in files.epoch_folders(base / row.stream):
+            new = folder.name != files.epoch8(row.epoch) and folder.name not in former
+            if folder.name in former or (new and not _begins(folder)):
+                found.append(folder)
+    return found
 
 
 def _holds_some(folder: Path, role: str) -> bool:

@@ -75,7 +75,7 @@ def went_back(
     True
     """
     if came is None:
-        return False
+        return diverged
     if there.get("epoch") in former:
         return True
     sealed = there.get("sealed")

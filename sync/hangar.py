@@ -20,7 +20,7 @@ from common.clock import utc_now
 from common.database import session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
-from sync import files, merge_log, publish, seal, snapshot, users
+from sync import chain, files, merge_log, publish, seal, snapshot, users
 from sync.apply import Outcome, apply_all
 from sync.shelf import Shelf
 
@@ -58,7 +58,7 @@ def ingest(
     with engine.begin() as connection:
         merge_log.forget(connection, clock())
     refresh(engine, settings, clock=clock)
-    _sweep(engine, files.inbox(settings, name), name, clock())
+    _sweep(engine, settings, name, clock())
     return outcome
 
 
@@ -110,7 +110,8 @@ def forget(
     shutil.rmtree(settings.sync_dir / "outbox" / name, ignore_errors=True)
 
 
-def _sweep(engine: Engine, inbox: Path, aircraft: str, now: datetime) -> None:
+def _sweep(engine: Engine, settings: Settings, aircraft: str, now: datetime) -> None:
+    inbox = files.inbox(settings, aircraft)
     with engine.connect() as connection:
         old = connection.execute(
             text(
@@ -125,6 +126,11 @@ def _sweep(engine: Engine, inbox: Path, aircraft: str, now: datetime) -> None:
             for seq, path in files.change_sets(folder):
                 if seq <= last:
                     path.unlink(missing_ok=True)
+    for folder in chain.strays(engine, settings, aircraft):
+        for _, path in files.change_sets(folder):
+            # What does not fit came in the next history, too; an aircraft that knows better sends it again.
+            if now.timestamp() - path.stat().st_ctime > REPLAY.total_seconds():
+                path.unlink(missing_ok=True)
     streams = inbox.iterdir() if inbox.is_dir() else ()
     for folder in (epoch for stream in streams for epoch in files.epoch_folders(stream)):
         _remove_orphans(folder, now)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from common.clock import utc_now
 from common.uuid7 import uuid7
 from sync import ack, epoch, files, seal, session, state
 from sync import hangar as hangar_side
@@ -373,3 +375,43 @@ def test_an_acknowledgement_that_the_books_do_not_have_begins_the_cure(
     land(aircraft, hangar)
     settled(aircraft, hangar)
     assert ids(hangar) == ids(aircraft)
+
+
+def test_a_box_that_the_hangar_forgot_and_that_comes_back_sends_all_it_has(
+    aircraft: End, hangar: End
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    beat(aircraft, hangar)
+    hangar_side.forget(hangar.engine, hangar.settings, "EC-TAA")
+    add_events(aircraft, 2)
+    for _ in range(2):
+        land(aircraft, hangar)
+    settled(aircraft, hangar)
+    assert ids(hangar) == ids(aircraft)
+
+
+def test_what_does_not_fit_into_a_history_that_was_left_goes_after_a_week(
+    aircraft: End, hangar: End
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    with seal.alone(aircraft.engine, "use"):
+        epoch.begin(aircraft.engine, aircraft.settings, "use", "a test")
+    land(aircraft, hangar)
+    settled(aircraft, hangar)
+    (folder,) = (
+        path.parent
+        for path in files.inbox(hangar.settings, "EC-TAA").rglob("use/*/000000000001.cs")
+        if path.parent.name != str(history(aircraft))[:8]
+    )
+    stray = folder / "000000000009.cs"
+    stray.write_bytes(b"x")
+    for days in (6, 8):
+        hangar_side.ingest(
+            hangar.engine,
+            hangar.settings,
+            "EC-TAA",
+            clock=lambda days=days: utc_now() + timedelta(days=days),  # type: ignore[misc]
+        )
+        assert stray.exists() == (days < 7)
