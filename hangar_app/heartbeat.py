@@ -65,6 +65,7 @@ class Returned(Part):
 class Up(Part):
     epoch: Word | None = None
     sealed: Count = 0
+    acked: Count = 0
     unsealed_rows: Count = 0
     rows: Count = 0
     bytes: Count = 0

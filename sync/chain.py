@@ -49,8 +49,8 @@ class Place:
 def chains(engine: Engine, settings: Settings, peer: str, stream: str) -> list[tuple[Path, Chain]]:
     """Return the folders of the histories that have something here, in the order to take them in.
 
-    Raises `Diverged` where the hangar offers a history that was left here, or an aircraft goes on with one
-    that was forgotten, and `Refused` where it is not clear which one is meant.
+    Raises `Diverged` where the hangar offers a history that was left here, `Refused` where it is not clear
+    which one is meant.
     """
     base = files.inbox(settings, peer) / stream
     found = [path for path in files.epoch_folders(base) if _holds_some(path, settings.role)]
@@ -82,14 +82,8 @@ def chains(engine: Engine, settings: Settings, peer: str, stream: str) -> list[t
                     key = {"peer": peer, "stream": stream, "epoch": former[path.name]}
                     last = connection.execute(text(_APPLIED), key).one_or_none()
                     left.append((path, Chain(key["epoch"], last.seq if last else 0, False)))
-            begun = [(path, chain) for path, chain in began if _begins(path)]
-            if began and not begun and not cursor:
-                raise Diverged(
-                    f"no change-set 1 is in history {began[0][0].name}, and none of it was applied: it was "
-                    "forgotten here. A new one is asked for; nothing was removed",
-                    began[0][0].name,
-                )
-            return [*going_on, *left, *begun]
+            # One without its first was forgotten here, and is asked for anew (`divergence.went_back`).
+            return [*going_on, *left, *(one for one in began if _begins(one[0]))]
     if len(began) > 1:
         names = ", ".join(path.name for path, _ in began)
         raise Refused(f"expected one history, found {names}: remove the folders of the older ones")

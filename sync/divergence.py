@@ -68,16 +68,22 @@ def went_back(
 ) -> bool:
     """Return whether an aircraft should begin a new history of a stream.
 
+    So it should when it is in one that it left, has sealed less than was applied here, or holds for
+    acknowledged what was not: then it is this hangar that was restored, from what was no archive.
+
     Arguments: `there` is what its heartbeat says of the stream; `came`, how far the present history was
     applied; `former`, the histories before it; `diverged`: something that lies here does not fit.
 
     >>> went_back({"epoch": "a", "sealed": 3}, {"epoch": "a", "seq": 5}, [], False)
     True
     """
-    if came is None:
-        return diverged
     if there.get("epoch") in former:
         return True
-    sealed = there.get("sealed")
-    behind = isinstance(sealed, int) and sealed < came["seq"]
-    return there.get("epoch") == came["epoch"] and (behind or diverged)
+    head = came if came and came["epoch"] == there.get("epoch") else None
+    if came and head is None:
+        return False
+    sealed, acked = there.get("sealed"), there.get("acked")
+    seq = head["seq"] if head else 0
+    behind = isinstance(sealed, int) and sealed < seq
+    forgotten = isinstance(acked, int) and acked > seq
+    return behind or forgotten or (head is not None and diverged)

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, text
 from common.health import schema_version
 from common.settings import Settings
 from sync import changeset, epoch, files, snapshot
-from sync.seal import models_of, own_streams
+from sync.seal import models_of
 
 __all__ = ["Choice", "Shelf", "Told", "choose", "lay_out", "look", "suffices"]
 
@@ -179,7 +179,9 @@ def lay_out(
     that were looked at already, by stream.
     """
     said = _Heard(_mapping(body), heard)
-    for stream in own_streams("hangar"):
+    with engine.connect() as connection:
+        streams = connection.scalars(text("select stream from sync.epoch order by stream")).all()
+    for stream in streams:
         try:
             _lay_out(engine, settings, stream, base, said, now, shelves)
         except FileNotFoundError:

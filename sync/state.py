@@ -133,6 +133,8 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
                 "select e.stream, e.epoch, "
                 "(select coalesce(max(seq), 0) from sync.batch b "
                 " where b.stream = e.stream and b.epoch = e.epoch) as sealed, "
+                "(select coalesce(max(seq), 0) from sync.batch b where b.stream = e.stream "
+                " and b.epoch = e.epoch and b.state = 'acked') as acked, "
                 "(select count(*) from sync.dirty d "
                 " where d.stream = e.stream and d.batch is null) as unsealed_rows "
                 "from sync.epoch e order by e.stream"
@@ -149,6 +151,7 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
         row.stream: {
             "epoch": str(row.epoch),
             "sealed": row.sealed,
+            "acked": row.acked,
             "unsealed_rows": row.unsealed_rows,
             **_kept(settings, row.stream),
             **waiting.get(row.stream, {}),

@@ -377,6 +377,25 @@ def test_an_acknowledgement_that_the_books_do_not_have_begins_the_cure(
     assert ids(hangar) == ids(aircraft)
 
 
+def test_a_hangar_that_lost_what_it_acknowledged_is_sent_all_there_is(
+    aircraft: End, hangar: End
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    yesterday = Saved.of(hangar)
+    add_events(aircraft, 2)
+    land(aircraft, hangar)
+    beat(aircraft, hangar)
+    yesterday.put_back()
+    # Otherwise it would be taken in again from there.
+    shutil.rmtree(files.inbox(hangar.settings, "EC-TAA"))
+    add_events(aircraft, 1)
+    for _ in range(3):
+        land(aircraft, hangar)
+    settled(aircraft, hangar)
+    assert ids(hangar) == ids(aircraft)
+
+
 def test_a_box_that_the_hangar_forgot_and_that_comes_back_sends_all_it_has(
     aircraft: End, hangar: End
 ) -> None:
