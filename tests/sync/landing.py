@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sync import ack, files, session, state
 from sync import hangar as hangar_side
 from sync.rsync import Link, Moved
-from tests.sync.ends import End
+from tests.sync.ends import End, scalar
 
-__all__ = ["Landing", "Saved", "beat", "copying", "land"]
+__all__ = ["Landing", "Saved", "beat", "copying", "history", "land", "settled"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,23 @@ def land(aircraft: End, hangar: End) -> Landing:
     landing.problems += report.problems + taken_in.problems
     landing.received = report.bytes_received
     return landing
+
+
+def history(end: End, stream: str = "use") -> object:
+    """The history that a stream is in."""
+    return scalar(end, f"select epoch from sync.epoch where stream = '{stream}'")
+
+
+def settled(aircraft: End, hangar: End) -> None:
+    """Two more landings find nothing wrong and leave nothing behind."""
+    for _ in range(2):
+        assert land(aircraft, hangar).problems == []
+    answer = beat(aircraft, hangar).answer
+    assert (answer.wants, answer.former, "up" in answer.names) == ({}, {}, False)
+    assert scalar(aircraft, "select count(*) from sync.dirty") == 0
+    assert scalar(aircraft, "select count(*) from sync.batch where state = 'published'") == 0
+    for folder in (files.outbox(aircraft.settings), files.former(aircraft.settings)):
+        assert list(folder.rglob("*.cs")) == []
 
 
 @dataclass(frozen=True)

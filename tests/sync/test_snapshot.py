@@ -45,9 +45,9 @@ def test_the_fewest_bytes_that_lead_there(
 @pytest.mark.parametrize(
     ("size", "estimate", "told", "enough"),
     [
-        (10_500, 10_000, Told(after=1), True),
-        (10_501, 10_000, Told(after=1), False),
-        (10_501, 10_000, Told(after=1, pulling=True), True),
+        (10_300, 10_000, Told(after=1), True),
+        (10_301, 10_000, Told(after=1), False),
+        (10_301, 10_000, Told(after=1, pulling=True), True),
         (4096, 10, Told(after=1), True),
         (4097, None, Told(after=1), False),
     ],
