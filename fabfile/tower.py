@@ -12,7 +12,7 @@ from fabfile.words import INVENTORY, JSON, LIMIT, TARGET
     name="rotate-keys",
     help={
         "target": TARGET,
-        "only": "kinds of key, with commas: tower, sync (an aircraft's), dispatch (the hangar's)",
+        "only": "kinds of key, with commas: tower, sync, dispatch (the hangar's)",
         "limit": LIMIT,
         "slots": "how many hosts at once",
         "inventory": INVENTORY,

@@ -46,6 +46,8 @@ def apply(host: Context) -> None:
         certificate=certificate.PATH,
         probe_paths=cabin.PROBE_PATHS,
         folders=["content", "sync"],
+        # Of a rule for a link nobody would think of deploying a release.
+        reads=["turnaround-agent"],
         settings={
             "role": "aircraft",
             "airline": host.vars.text("airline"),

@@ -17,12 +17,14 @@ def apply(
     site: str,
     settings: Mapping[str, object],
     folders: Sequence[str],
+    reads: Sequence[str] = (),
     **site_vars: Any,
 ) -> None:
     """Declares database, cache, web server, and the settings and folders of our processes.
 
     `site` is the nginx template, rendered with `site_vars`; `settings` are those of
-    `common/settings.py` without their prefix; `folders` lie in /var/lib/turnaround.
+    `common/settings.py` without their prefix, for which the units `reads` begin anew; `folders` lie in
+    /var/lib/turnaround.
     """
     database.apply(host)
     cache.apply(host)
@@ -46,6 +48,7 @@ def apply(
     require.file.template(
         "/etc/turnaround/app.env",
         template="app/app.env.j2",
+        notify=[require.systemd.restarted(unit) for unit in reads],
         mode=0o640,
         group="turnaround",
         name=host.name,

@@ -118,7 +118,8 @@ class Link:
         """Make the folder equal to the hangar's outbox of this aircraft, all but the blobs."""
         folder.mkdir(parents=True, exist_ok=True)
         # Times to the nanosecond: two manifests of one second and one size are not the same.
-        mirror = ["-rt", "--fsync", "--delete", "--modify-window=-1"]
+        # The list of files comes in one piece: a folder more is no wait more.
+        mirror = ["-rt", "--no-inc-recursive", "--fsync", "--delete", "--modify-window=-1"]
         mirror += [f"--partial-dir={partial.FOLDER}", "--exclude=/content/blobs", "--exclude=.*"]
         return self._run([*mirror, "--chmod=D0755,F0644", f"{self.host}:./", f"{folder}/"])
 

@@ -117,9 +117,11 @@ class Agent:
                 self._hurry(reply.urgent.model_dump(mode="json"))
             except OSError as error:
                 log.error("could not ask the synchronisation to make way: %s", error)
+        while_syncing = body.get("syncing") is True
         now, self._hold = self._clock(), self._hold.heard(reply.due)
         free = self._hold.over(now) and not self._syncs.running
-        if reply.due and free and self._syncs.start():
+        # What was due while one ran may be done by now: the beat that follows its end says.
+        if reply.due and free and not while_syncing and self._syncs.start():
             log.info("synchronising, due: %s", ", ".join(reply.due))
             self._hold = self._hold.started(now, self._interval_s)
 

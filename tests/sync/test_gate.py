@@ -309,6 +309,13 @@ def test_a_push_may_not_reserve_room() -> None:
         restricted("EC-TAA", "rsync --server -tr --preallocate . ./", "/s")
 
 
+def test_a_list_in_one_piece_is_asked_for_in_words_that_the_gate_takes(thief: Thief) -> None:
+    assert (
+        thief.rsync("--no-inc-recursive", "--delete", "hangar:./", f"{thief.own}/").returncode == 0
+    )
+    assert (thief.own / "letter").exists()
+
+
 def test_the_gate_loads_nothing_but_the_standard_library() -> None:
     script = (
         "import sys, sync.gate; "

@@ -85,6 +85,22 @@ def test_what_is_due_starts_a_synchronisation():
     assert bench.syncs.starts == 1
 
 
+def test_what_was_due_while_one_ran_starts_no_other_when_that_has_just_ended():
+    bench = Bench(Reply(due=["cat"]))
+    bench.syncs.running = True
+    beat = bench.hangar.beat
+
+    def ends_meanwhile(body):
+        bench.syncs.running = False
+        return beat(body)
+
+    bench.hangar.beat = ends_meanwhile
+    bench.turn()
+    assert bench.syncs.starts == 0
+    bench.turn()
+    assert bench.syncs.starts == 1
+
+
 def test_the_next_beat_says_what_was_heard():
     bench = Bench(Reply(due=["cat"]), None, Reply(due=[]))
     for _ in range(4):
