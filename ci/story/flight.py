@@ -33,7 +33,7 @@ def steps(world: World) -> list[Step]:
         Step(up, "meanwhile an editor changes the catalogue", lambda: change(world)),
         Step(up, "aboard nothing has changed yet", lambda: unchanged(world)),
         Step(back, f"{away} lands, and its link comes up", lambda: land(world)),
-        Step(back, "the hangar hears it and sends for it", lambda: dispatched(world)),
+        Step(back, "the hangar hears it and takes in what it brings", lambda: taken_in(world)),
         Step(back, "what was watched and answered is at the hangar", passenger.usage_is_home),
         Step(back, "the other aircraft knows the passenger", passenger.known_elsewhere),
         Step(back, "the changed catalogue is visible aboard", lambda: changed(world)),
@@ -171,11 +171,11 @@ def land(world: World) -> str:
     return _where(seen)
 
 
-def dispatched(world: World) -> str:
-    """Waits for the hangar's dispatch of this aircraft to be done."""
+def taken_in(world: World) -> str:
+    """Waits until the hangar has taken in what this aircraft, by itself, sent since it landed."""
     name = world.aircraft[0]
     query = (
-        "select state, reason from work where kind = 'dispatch' and aircraft ="
+        "select state, reason from work where kind = 'ingest' and aircraft ="
         f" '{name}' and queued_at > '{world.memory['landed']}' order by queued_at desc limit 1"
     )
 
@@ -183,8 +183,8 @@ def dispatched(world: World) -> str:
         seen = world.sql("hangar", query)
         return bool(seen and seen[0][0] == "done") or _not_yet(seen)
 
-    eventually(f"the hangar's dispatch of {name} is done", look, within_s=MEET_S)
-    return "sync-now over SSH, done"
+    eventually(f"the hangar takes in what {name} sent", look, within_s=MEET_S)
+    return f"{name} called by itself"
 
 
 def changed(world: World) -> str:
