@@ -15,6 +15,7 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from common.schema import travelling
 from sync import changeset
 from sync.skew import Refused
 
@@ -56,7 +57,11 @@ def said(error: DBAPIError) -> str:
 
 def never_partial(stream: str) -> bool:
     """Return whether the stream is applied whole or not at all: payments are."""
-    return stream == "pay"
+    return any(
+        sync.stream == stream and sync.retention == "payment"
+        for sync in (model.__sync__ for model in travelling("up"))
+        if sync is not None
+    )
 
 
 def attempt(connection: Connection, step: Callable[[], None]) -> DBAPIError | None:

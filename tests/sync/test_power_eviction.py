@@ -1,5 +1,4 @@
-"""Power that goes at any moment of a switch or an eviction, on a model of the disk: what was not synced may
-be lost, and what is shown is whole all the same."""
+"""Power that goes at any moment of an eviction, on a model of the disk: what is shown is whole all the same."""
 
 from __future__ import annotations
 
@@ -106,7 +105,6 @@ def content(memory: Path) -> Path:
 
 
 CASES = [
-    (comes, [OLD], [[OLD], [OLD, NEW]]),
     (goes, [OLD, LOW], [[OLD, LOW], [OLD]]),
     (makes_way, [OLD, LOW], [[OLD, LOW], [OLD], [OLD, NEW]]),
 ]
@@ -144,23 +142,3 @@ def test_after_any_cut_what_is_shown_is_whole_and_the_next_run_ends_it(
         check(after, allowed[-1:])
         seen += 1
     assert seen > 20
-
-
-@pytest.mark.parametrize("lost", ["files.write_durably", "files.fsync"])
-def test_without_a_sync_something_half_would_be_shown(
-    content: Path, memory: Path, lost: str
-) -> None:
-    begun(content, [OLD])
-    watcher = Watcher(content, lambda place: lost in place)
-    with watcher.watching():
-        comes(content)
-    after = memory / "after"
-    after.mkdir()
-
-    def look() -> None:
-        for image in disks(watcher):
-            lay_out(image, after)
-            check(after, [[OLD], [OLD, NEW]])
-
-    with pytest.raises(Broken):
-        look()
