@@ -1,4 +1,4 @@
-"""Power that goes at any moment of an eviction, on a model of the disk: what is shown is whole all the same."""
+"""Power that goes at any moment of an eviction, on a model of the disk: what is shown is whole still."""
 
 from __future__ import annotations
 

@@ -85,8 +85,7 @@ def _landing(nodes: Nodes, worker: Worker, aircraft: Node, chance: Random) -> in
         if half:
             raise NotSo(f"half of something is visible: {half}")
     if chance.random() < 0.7:
-        _, acks = nodes.beat(aircraft)
-        worker.do(aircraft.order("accept", acks=acks))
+        worker.do(aircraft.order("accept", acks=nodes.beat(aircraft).acks))
     return hurt
 
 

@@ -55,8 +55,7 @@ def hindered(ends: Ends, where: str, step: str, fault: str, value: float) -> End
     elif step.startswith("ack"):
         _went(worker.do(nodes.session(aircraft)))
         _went(worker.do(nodes.ingest(aircraft)))
-        _, acks = nodes.beat(aircraft)
-        order = aircraft.order("accept", acks=acks, **more)
+        order = aircraft.order("accept", acks=nodes.beat(aircraft).acks, **more)
     else:
         order = nodes.session(aircraft, **more)
     ended = worker.do(order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,15 @@ class Server(Protocol):
     @property
     def folder(self) -> Path: ...
     def url(self, database: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A heartbeat's answer: to which streams, what is due, and what was acknowledged."""
+
+    said: Mapping[str, Any]
+    due: state.Due
+    acks: Mapping[str, Any]
 
 
 @dataclass
@@ -151,8 +160,8 @@ class Nodes:
         """Returns the order for the hangar's part of a synchronisation."""
         return self.hangar.order("ingest", peer=aircraft.name, **fault)
 
-    def beat(self, aircraft: Node) -> tuple[list[str], dict[str, Any]]:
-        """One heartbeat: what the aircraft says is kept; what is due and what was acknowledged."""
+    def beat(self, aircraft: Node) -> Reply:
+        """One heartbeat: what the aircraft says is kept, and answered."""
         told = state.local_state(aircraft.engine, aircraft.settings)
         body = json.loads(json.dumps(told))
         self.hangar.sql(
@@ -163,16 +172,18 @@ class Nodes:
         hangar = self.hangar
         due = state.due(hangar.engine, hangar.settings, aircraft.name, body)
         acks: dict[str, Any] = dict(state.acks(hangar.engine, aircraft.name))
-        return [*due.names, *(["ingest"] if due.unapplied else [])], acks
+        return Reply(body["up"], due, acks)
 
     def land(self, worker: Worker, aircraft: Node) -> tuple[list[str], list[str]]:
         """One whole landing; what is still due then, and what was found wrong."""
         self.cut(aircraft).unlink(missing_ok=True)
         ends = [worker.do(order) for order in (self.session(aircraft), self.ingest(aircraft))]
-        due, acks = self.beat(aircraft)
+        reply = self.beat(aircraft)
         wrong = [problem for end in ends for problem in said(end)]
-        wrong += ack.accept(aircraft.engine, aircraft.settings, acks)
-        return due, wrong
+        wrong += ack.accept(aircraft.engine, aircraft.settings, reply.acks)
+        due = reply.due
+        ack.heal(aircraft.engine, aircraft.settings, reply.said, due.wants, due.former)
+        return [*due.names, *due.wants, *(["ingest"] if due.unapplied else [])], wrong
 
     def quiet(self, worker: Worker, rounds: int = ROUNDS) -> list[str]:
         """Lands every aircraft again and again until nothing is due and nothing wrong.

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sync import apply, seal
+
 STEPS = {
-    "seal": ("claimed", "written", "committed", "renamed", "published"),
-    "apply": ("checked", "locked", "loaded", "ledger", "committed"),
+    "seal": seal.STEPS,
+    "apply": apply.STEPS,
     "session": ("pushing", "pulling", "fetching"),
     "content": ("taking", "linking", "naming", "pointing", "switching"),
     "ack": ("accepting", "letting go"),
