@@ -10,7 +10,7 @@ transaction (`sync.quarantine`), and what the schema here has no place for waits
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 from uuid import UUID
@@ -88,13 +88,13 @@ def apply_stream(
     peer: str,
     stream: str,
     *,
-    vouched: Collection[str] | None = None,
+    vouched: index.Vouched | None = None,
     folds: Mapping[str, Fold] | None = None,
     at: Callable[[str], None] = _nothing,
 ) -> Outcome:
     """Apply the stream's waiting change-sets in order, each exactly once.
 
-    Arguments: `vouched` are the SHA-256 of those that may be applied, None: of all; `folds` maps a table
+    Arguments: `vouched` are those that may be applied, None: all; `folds` maps a table
     to a function that is called in the same transaction with the name of the temporary table of rows
     that came; `at` is told each step (`checked`, `locked`, `loaded`, `ledger`, `committed`); tests kill
     there.
@@ -136,7 +136,7 @@ def _go_on(
     so_far: chain.Chain,
     peer: str,
     stream: str,
-    vouched: Collection[str] | None,
+    vouched: index.Vouched | None,
     folds: Mapping[str, Fold],
     at: Callable[[str], None],
     outcome: Outcome,
@@ -151,12 +151,10 @@ def _go_on(
         is_whole = number < len(whole)
         if not is_whole and seq <= last:
             continue
-        if vouched is not None and files.sha256_of(path) not in vouched:
-            path.unlink(missing_ok=True)
-            outcome.problems.append(
-                f"{peer}/{stream}/{path.name}: it is not in the signed index of {peer}. It was removed; "
-                "the next synchronisation brings what the index names"
-            )
+        if vouched is not None and (why := _unvouched(vouched, path, stream)):
+            # What lies there of a history that was left and is named no more came in the next one, too.
+            if so_far.present or not path.exists():
+                outcome.problems.append(f"{peer}/{stream}/{path.name}: {why}")
             continue
         if not is_whole and seq > last + 1:
             outcome.problems.append(
@@ -178,6 +176,23 @@ def _go_on(
         if done is not None:
             outcome += done
         last = max(last, seq)
+
+
+def _unvouched(vouched: index.Vouched, path: Path, stream: str) -> str:
+    """Return why a file may not be applied; '' when the peer's index names it with its hash."""
+    named = vouched.get((stream, path.parent.name, path.name))
+    found = files.sha256_of(path)
+    if named is None:
+        # It came before its index did, or outlived the one that named it.
+        return "it is not in the signed index of its sender, and waits for one that names it"
+    if named != found:
+        # Its size and time may be those of the right one, which then would not be sent.
+        path.unlink(missing_ok=True)
+        return (
+            f"expected {named}, as the signed index of its sender says, found {found}. It was removed; the "
+            "next synchronisation brings it"
+        )
+    return ""
 
 
 def _apply_file(

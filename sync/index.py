@@ -17,23 +17,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from common.settings import Settings
 from sync import changeset, files, signature
 
-__all__ = ["NAME", "BadIndex", "Entry", "listed", "vouched", "write"]
+__all__ = ["NAME", "BadIndex", "Entry", "Vouched", "listed", "vouched", "write"]
 
 NAME = "index.json"
 FORMAT = 1
 MAX_BYTES = 16 * 2**20
-_HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
 class BadIndex(Exception):
@@ -50,6 +49,10 @@ class Entry:
     seq: int
     sha256: str
     bytes: int
+
+
+Vouched = Mapping[tuple[str, str, str], str]
+"""The SHA-256 of what a peer says is its own, by stream, the epoch's first eight digits, and file name."""
 
 
 def listed(base: Path) -> list[Entry]:
@@ -122,8 +125,8 @@ def _signed(key: Path, changed_ns: int, told: bytes) -> bytes:
     return signature.attach(told, signature.sign(key, told))
 
 
-def vouched(settings: Settings, peer: str) -> frozenset[str]:
-    """Return the SHA-256 of the change-sets that the peer says are its own; none before any came.
+def vouched(settings: Settings, peer: str) -> Vouched:
+    """Return which change-sets the peer says are its own; none before any came.
 
     Raises `BadIndex` for an index that is damaged, of somebody else, or signed by a key that does not
     count; it is removed then, so that the other end sends another.
@@ -135,7 +138,7 @@ def vouched(settings: Settings, peer: str) -> frozenset[str]:
     try:
         return _vouched(settings, peer, path)
     except FileNotFoundError:
-        return frozenset()
+        return {}
     except (BadIndex, signature.BadSignature) as error:
         path.unlink(missing_ok=True)
         raise BadIndex(
@@ -144,7 +147,7 @@ def vouched(settings: Settings, peer: str) -> frozenset[str]:
         ) from None
 
 
-def _vouched(settings: Settings, peer: str, path: Path) -> frozenset[str]:
+def _vouched(settings: Settings, peer: str, path: Path) -> Vouched:
     # Who wrote the folder may have put a link there, or a pipe.
     if not stat.S_ISREG(path.lstat().st_mode):
         raise BadIndex("expected a file, found something else")
@@ -160,7 +163,13 @@ def _vouched(settings: Settings, peer: str, path: Path) -> frozenset[str]:
             raise BadIndex(f"expected format {FORMAT}, found {found['format']!r}")
         if found["node"] != peer:
             raise BadIndex(f"expected the index of {peer}, found that of {str(found['node'])[:40]}")
-        hashes = frozenset(str(entry["sha256"]) for entry in found["files"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        return dict(_named(entry) for entry in found["files"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadIndex(f"expected the fields of format {FORMAT}, found {error!r}") from None
-    return frozenset(sha256 for sha256 in hashes if _HEX64.fullmatch(sha256))
+
+
+def _named(entry: Mapping[str, Any]) -> tuple[tuple[str, str, str], str]:
+    """Return where a file that was listed lies, and its SHA-256."""
+    seq, sha256 = int(entry["seq"]), str(entry["sha256"])
+    name = changeset.file_name(seq) if entry["first_seq"] else changeset.snapshot_name(seq)
+    return (str(entry["stream"]), files.epoch8(UUID(entry["epoch"])), name), sha256

@@ -71,7 +71,7 @@ def test_the_same_is_written_once(aircraft: End, sent: Path) -> None:
     assert int(after.st_mtime) != int(before.st_mtime)
 
 
-def test_a_file_that_is_not_named_is_refused_and_the_others_wait(
+def test_a_file_that_is_not_named_waits_and_the_others_with_it(
     aircraft: End, hangar: End, sent: Path
 ) -> None:
     listed = [vars(one) for one in index.listed(sent)]
@@ -79,10 +79,25 @@ def test_a_file_that_is_not_named_is_refused_and_the_others_wait(
     outcome = applied(hangar)
     assert outcome.batches == 1
     refused, waits = outcome.problems
-    assert "000000000002.cs: it is not in the signed index of EC-TAA" in refused
+    assert "000000000002.cs: it is not in the signed index of its sender" in refused
     assert "waits for change-set 2" in waits
+    assert change_set(sent, 2).exists(), "it may be all that there is of these rows"
+    # The next synchronisation brings the index that names it.
+    carry(aircraft, hangar)
+    assert (applied(hangar).batches, ids(hangar)) == (2, ids(aircraft))
+
+
+@pytest.mark.parametrize("instead", [3, None])
+def test_a_file_with_another_hash_than_is_named_is_removed_and_comes_again(
+    aircraft: End, hangar: End, sent: Path, instead: int | None
+) -> None:
+    data = change_set(sent, instead).read_bytes() if instead else b"anything"
+    change_set(sent, 2).unlink()
+    change_set(sent, 2).write_bytes(data)
+    outcome = applied(hangar)
+    assert outcome.batches == 1
+    assert "as the signed index of its sender says" in outcome.problems[0]
     assert not change_set(sent, 2).exists()
-    # The next synchronisation brings it, and the index that names it.
     carry(aircraft, hangar)
     assert (applied(hangar).batches, ids(hangar)) == (2, ids(aircraft))
 

@@ -143,7 +143,7 @@ def test_a_change_set_spoilt_at_the_hangar_is_sent_again(aircraft: End, hangar: 
     path.chmod(0o600)
     path.write_bytes(b"x" * path.stat().st_size)
     outcome = hangar_side.ingest(hangar.engine, hangar.settings, "EC-TAA")
-    assert "brings what the index names" in outcome.problems[0]
+    assert "the next synchronisation brings it" in outcome.problems[0]
     assert "up" in beat(aircraft, hangar)
     assert synchronise(aircraft, hangar).problems == []
     assert ids(hangar) == ids(aircraft)

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from common.clock import utc_now
-from sync import changeset, files, publish, seal, session, shelf, snapshot, state
+from sync import changeset, files, index, publish, seal, session, shelf, snapshot, state
 from sync import hangar as hangar_side
 from sync.shelf import Choice, Shelf, Told, choose, suffices
 from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
@@ -213,7 +213,7 @@ def test_killed_while_one_is_sealed_the_next_call_seals_it(
 
 
 def test_an_aircraft_cannot_make_the_hangar_forget_by_a_snapshot(
-    aircraft: End, hangar: End
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_events(aircraft, 2)
     land(aircraft, hangar)
@@ -234,6 +234,11 @@ def test_an_aircraft_cannot_make_the_hangar_forget_by_a_snapshot(
     for name in (changeset.file_name(2), changeset.snapshot_name(2)):
         with (folder / name).open("wb") as out:
             changeset.write(out, header, [], [])
+    # Its key is good: it vouches for what it likes.
+    sha256 = files.sha256_of(folder / changeset.file_name(2)) or ""
+    entries = [index.Entry("use", header.epoch, first, 2, sha256, 0) for first in (0, 2)]
+    monkeypatch.setattr(index, "listed", lambda base: entries)
+    index.write(aircraft.settings, folder.parents[1])
     (problem,) = hangar_side.ingest(hangar.engine, hangar.settings, "EC-TAA").problems
     assert "whole: expected False, found True" in problem
     assert len(ids(hangar)) == 2
