@@ -1,14 +1,14 @@
-"""Aboard: what is left of persons whom the hangar has erased."""
+"""What is left of persons whom the hangar has erased: aboard, and in quarantine at both ends."""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
-__all__ = ["sweep"]
+__all__ = ["leave_quarantine", "sweep"]
 
 
 def sweep(engine: Engine) -> None:
-    """Remove the tokens and events of the persons whose tombstones came.
+    """Remove the tokens and events of the persons whose tombstones came, and what was refused of them.
 
     An event that the hangar has not acknowledged stays until it has: nothing that waits to be sent is
     removed. The hangar does not keep it either.
@@ -21,3 +21,18 @@ def sweep(engine: Engine) -> None:
             "where d.stream = 'usr' and d.tbl = 'user_event' and d.pk = e.id)",
         ):
             connection.execute(text(statement))
+        leave_quarantine(connection)
+
+
+def leave_quarantine(connection: Connection) -> None:
+    """Remove what the quarantine holds of erased persons; what they used and answered names no one there."""
+    of_erased = (
+        "exists (select from app_user u where u.erased "
+        "and cast(u.id as text) = case tbl when 'app_user' then key else row ->> 'user_id' end)"
+    )
+    for statement in (
+        "delete from sync.quarantine "  # noqa: S608  # written above
+        f"where tbl in ('app_user', 'user_consent', 'user_event') and {of_erased}",
+        f"update sync.quarantine set row = row || '{{\"user_id\": null}}' where {of_erased}",  # noqa: S608
+    ):
+        connection.execute(text(statement))

@@ -20,7 +20,7 @@ from common.clock import utc_now
 from common.database import session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
-from sync import chain, files, merge_log, publish, seal, snapshot, users
+from sync import chain, files, forgotten, merge_log, publish, seal, snapshot, users
 from sync.apply import Outcome, apply_all
 from sync.shelf import Shelf
 
@@ -57,6 +57,8 @@ def ingest(
         )
     with engine.begin() as connection:
         merge_log.forget(connection, clock())
+        # What was refused may be of a person who is erased.
+        forgotten.leave_quarantine(connection)
     refresh(engine, settings, clock=clock)
     _sweep(engine, settings, name, clock())
     return outcome

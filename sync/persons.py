@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from common.schema import SHARED_FIELDS, UserEvent, travelling
-from sync import merge_log, user_rows
+from sync import forgotten, merge_log, user_rows
 from sync.merge_log import Decision
 
 __all__ = [
@@ -198,8 +198,8 @@ def erase(connection: Connection, user_id: UUID, now: datetime) -> None:
         "delete from user_clamp where id in (select id from user_event where user_id = any(:ids))",
         "delete from user_event where user_id = any(:ids)",
         "delete from user_consent where user_id = any(:ids)",
-        "delete from sync.quarantine where row ->> 'user_id' = any(cast(:ids as text[]))",
         *(f"update {table} set user_id = null where user_id = any(:ids)" for table in SPEAKING),  # noqa: S608
     ):
         connection.execute(text(statement), {"ids": accounts})
+    forgotten.leave_quarantine(connection)
     merge_log.write(connection, [Decision(accounts[0], "erased", "", "erase", "")], now)

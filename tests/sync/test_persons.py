@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -15,8 +15,10 @@ from common.database import session
 from common.schema import USER_FIELDS
 from sync import ack, files, forgotten, merge_log, persons, seal, state
 from sync.apply import apply_all
+from sync.hangar import ingest
 from sync.users import folds
 from tests.sync.ends import End, carry, run, scalar, scalar_list
+from tests.sync.packed import Packer, Rows
 
 pytestmark = pytest.mark.postgres
 Clock = Callable[[], datetime]
@@ -368,6 +370,41 @@ def test_the_hangar_may_forget_somebody_itself(fleet: Fleet) -> None:
     for end in (fleet.hangar, fleet.aircraft["EC-TAA"], fleet.aircraft["EC-TAB"]):
         assert "Later" not in everything(end)
         assert "example.org" not in everything(end)
+
+
+def test_nothing_that_a_person_said_stays_in_quarantine_whenever_it_comes(
+    hangar: End, clock: Clock
+) -> None:
+    ada, settling = uuid4(), folds(clock)
+    said, used = Packer(hangar, "EC-TAA", "usr"), Packer(hangar, "EC-TAA", "use")
+    event = ("id", "user_id", "field", "value", "hlc", "aircraft")
+    play = ("id", "user_id", "kind", "aircraft")
+
+    def come() -> None:
+        said.send(Rows("user_event", event, [(uuid4(), ada, "phone", '"+34 1"', 1, "EC-TAA")]))
+        used.send(Rows("usage_event", play, [(uuid4(), ada, None, "EC-TAA")]))
+        done = apply_all(hangar.engine, hangar.settings, "EC-TAA", folds=settling)
+        assert done.quarantined == 2
+        ingest(hangar.engine, hangar.settings, "EC-TAA", clock=clock)
+
+    kept = "select tbl || ' ' || coalesce(row ->> 'user_id', '') from sync.quarantine order by 1"
+    come()
+    assert scalar_list(hangar, kept) == [f"usage_event {ada}", f"user_event {ada}"]
+    with hangar.engine.begin() as connection:
+        persons.order_erasure(connection, ada, clock())
+    assert scalar_list(hangar, kept) == ["usage_event "], "what was used is no less than elsewhere"
+    come()
+    assert scalar_list(hangar, kept) == ["usage_event "] * 2, "weeks after"
+
+
+def test_an_account_that_was_refused_aboard_goes_when_its_tombstone_comes(aircraft: End) -> None:
+    ada, account = uuid4(), ("id", "email", "version", "erased")
+    down = Packer(aircraft, files.HANGAR, "usr")
+    for row, kept in (((ada, ADA, "none", "f"), 1), ((ada, "", "2", "t"), 0)):
+        down.send(Rows("app_user", account, [row]))
+        assert apply_all(aircraft.engine, aircraft.settings, files.HANGAR).problems == []
+        forgotten.sweep(aircraft.engine)
+        assert scalar(aircraft, "select count(*) from sync.quarantine") == kept
 
 
 # The log.
