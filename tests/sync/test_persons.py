@@ -160,6 +160,22 @@ def test_two_edits_by_a_clock_that_is_ahead_keep_their_order(fleet: Fleet) -> No
     assert fleet.user("EC-TAB", ada).name == fleet.user("EC-TAA", ada).name == "Second"
 
 
+def test_a_consent_by_a_clock_that_was_ahead_does_not_make_later_edits_later(fleet: Fleet) -> None:
+    ada = fleet.register("EC-TAA")
+    fleet.land("EC-TAA", "EC-TAB")
+    with fleet.aboard("EC-TAA") as database:
+        ahead = fleet.clock().replace(year=2036)
+        consents.state(database, ada, "offers", True, "EC-TAA", lambda: ahead)
+    fleet.land("EC-TAA", "EC-TAB")
+    for name, said in (("EC-TAA", "Earlier"), ("EC-TAB", "Later")):
+        fleet.clock.advance(minutes=1)
+        fleet.edit(name, ada, name=said)
+    for name in ("EC-TAB", "EC-TAA", "EC-TAB"):
+        fleet.clock.advance(minutes=1)
+        fleet.land(name)
+    assert fleet.user("EC-TAB", ada).name == "Later"
+
+
 # What is shown aboard between an edit and what the hangar made of it.
 
 
