@@ -80,25 +80,22 @@ def carry_out(connection: Connection, order: Order, role: str, now: datetime) ->
         ids = [row.id for row in found]
         retry_in(connection, role, folds, ids, order.operator, order.why)
     _audit(connection, order, found, now)
-    after = _rows(connection, Order(do="show", operator=order.operator, ids=[r.id for r in found]))
+    after = _of(connection, "id = any(:ids)", ids=[row.id for row in found])
     return {"rows": [_told(row) for row in after[:SHOWN]], "more": len(after[SHOWN:])}
 
 
 def _rows(connection: Connection, order: Order) -> list[Row[Any]]:
     """Return the rows that an order is about, locked where it decides of them."""
     lock = "for update" if order.do in ("retry", "drop") else ""
-    which = "id = any(:ids)"
-    if not order.ids:
-        which = "peer = coalesce(nullif(:peer, ''), peer) and (:every or state = 'open')"
-    return list(
-        connection.execute(
-            text(
-                f"select {_COLUMNS}, row from sync.quarantine where {which} "  # noqa: S608
-                f"order by id {lock}"
-            ),
-            {"ids": order.ids, "peer": order.peer, "every": order.every},
-        )
-    )
+    if order.ids:
+        return _of(connection, "id = any(:ids)", lock, ids=order.ids)
+    which = "peer = coalesce(nullif(:peer, ''), peer) and (:every or state = 'open')"
+    return _of(connection, which, lock, peer=order.peer, every=order.every)
+
+
+def _of(connection: Connection, which: str, lock: str = "", **words: Any) -> list[Row[Any]]:
+    query = f"select {_COLUMNS}, row from sync.quarantine where {which} order by id {lock}"  # noqa: S608
+    return list(connection.execute(text(query), words))
 
 
 def _must_be_there(order: Order, found: list[Row[Any]]) -> None:

@@ -106,6 +106,24 @@ def test_what_is_retried_says_what_came_of_it(hangar: End, rows: Any) -> None:
     assert len(rows("list", every=True)["rows"]) == 3
 
 
+def test_of_a_sender_that_has_none_nothing_is_told(rows: Any) -> None:
+    assert rows("retry", peer="EC-TAC")["rows"] == []
+
+
+def test_as_many_as_there_are_can_be_retried_at_once(hangar: End, rows: Any) -> None:
+    """An order names a thousand; each sender's stream may have a thousand."""
+    run(
+        hangar,
+        "insert into sync.quarantine (peer, stream, epoch, seq, tbl, key, op, row, sqlstate, error) "
+        "select 'EC-TAC', 'use', gen_random_uuid(), 1, 'usage_event', '', 'U', jsonb_build_object("
+        "'id', gen_random_uuid(), 'kind', 'play', 'aircraft', 'EC-TAC'), '23502', '' "
+        "from generate_series(1, 1001)",
+    )
+    said = rows("retry")
+    assert (len(said["rows"]), said["more"]) == (200, 804)
+    assert len(ids(hangar)) == 1001
+
+
 @pytest.mark.parametrize(
     ("do", "words", "reason"),
     [
