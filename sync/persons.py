@@ -129,7 +129,9 @@ def apart(connection: Connection, users: Collection[UUID]) -> list[Decision]:
         ),
         {"ids": list(users)},
     )
-    return [Decision(max(pair), "apart", "email", str(min(pair)), str(max(pair))) for pair in pairs]
+    # Of two who moved at once each finds the other.
+    both = dict.fromkeys((min(pair), max(pair)) for pair in pairs)
+    return [Decision(new, "apart", "email", str(old), str(new)) for old, new in both]
 
 
 def add_consents(connection: Connection, incoming: str) -> None:

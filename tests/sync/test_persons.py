@@ -293,6 +293,13 @@ def test_a_new_password_ends_the_others_and_what_was_opened_with_them(
         assert fleet.log_in(name, "horse") is None
 
 
+def test_two_with_one_address_in_one_change_set_are_told_apart_once(fleet: Fleet) -> None:
+    fleet.register("EC-TAA")
+    fleet.edit("EC-TAA", uuid4(), email=ADA)
+    fleet.land("EC-TAA")
+    assert log(fleet) == ["apart email"]
+
+
 # Consent.
 
 
