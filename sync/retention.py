@@ -168,7 +168,9 @@ def _prune(
     """Remove acknowledged rows whose keys are of before that time, or all: they are not recorded any more."""
     table = model.__tablename__
     key = {"stream": spec(model).stream, "tbl": table, "slice": SLICE, "after": _FIRST_KEY}
-    key["end"] = _LAST_KEY if before is None else UUID(int=int(before.timestamp() * 1000) << 80)
+    # A clock that began at 1970 has no week before it.
+    since_ms = 0 if before is None else max(0, int(before.timestamp() * 1000))
+    key["end"] = _LAST_KEY if before is None else UUID(int=since_ms << 80)
     removed = 0
     while True:
         # Slices, because what a transaction writes to the log cannot be freed before it ends.

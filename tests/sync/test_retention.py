@@ -91,6 +91,14 @@ def test_acknowledged_statistics_go_after_a_week(aircraft: End, hangar: End, sma
     assert scalar(hangar, "select count(*) from usage_event") == 28
 
 
+def test_a_clock_that_began_at_1970_stops_nothing(aircraft: End, hangar: End) -> None:
+    add(aircraft, NOON - timedelta(days=8), 1)
+    acknowledge(aircraft, hangar)
+    began = datetime(1970, 1, 2, tzinfo=UTC)
+    kept = keep(aircraft.engine, aircraft.settings, clock=lambda: began, disk=disks(ROOMY))
+    assert kept == retention.Kept()
+
+
 def test_with_room_nothing_else_goes(aircraft: End) -> None:
     add(aircraft, NOON - timedelta(days=90), 5)
     assert look(aircraft, ROOMY) == retention.Kept()
