@@ -57,10 +57,13 @@ def settle(connection: Connection, incoming: str, *, table: str) -> None:
     alone(connection, shared=True)
     connection.execute(
         text(
-            f"update {table} t set user_id = case when u.id is null then a.canonical end "  # noqa: S608
-            f"from {incoming} i left join user_alias a on a.id = i.user_id "
-            "left join app_user u on u.id = i.user_id and u.erased "
-            "where t.id = i.id and (a.id is not null or u.id is not null)"
+            # Whom the row that is here names: what came under the key of another's does not change that.
+            f"update {table} t set user_id = settled.user_id from ("  # noqa: S608
+            "select own.id, case when u.id is null then a.canonical end as user_id "
+            f"from {table} own join {incoming} i on i.id = own.id "
+            "left join user_alias a on a.id = own.user_id "
+            "left join app_user u on u.id = own.user_id and u.erased "
+            "where a.id is not null or u.id is not null) settled where t.id = settled.id"
         )
     )
 

@@ -271,6 +271,20 @@ def test_accounts_that_one_password_opens_are_one_person_s_with_the_older_id(
     assert played(fleet) == [str(first)], "what came before and what came after"
 
 
+def test_no_aircraft_changes_whom_another_s_usage_names(
+    fleet: Fleet, twice: tuple[UUID, UUID]
+) -> None:
+    fleet.log_in("EC-TAC", "horse")
+    fleet.land("EC-TAC")
+    play, columns = uuid4(), ("id", "user_id", "kind", "aircraft")
+    for name, user in (("EC-TAX", None), ("EC-TAY", twice[1])):
+        Packer(fleet.hangar, name, "use").send(
+            Rows("usage_event", columns, [(play, user, "play", name)])
+        )
+        apply_all(fleet.hangar.engine, fleet.hangar.settings, name, folds=folds(fleet.clock))
+    assert played(fleet) == [""]
+
+
 def test_a_new_password_ends_the_others_and_what_was_opened_with_them(
     fleet: Fleet, twice: tuple[UUID, UUID]
 ) -> None:
