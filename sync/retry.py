@@ -92,7 +92,9 @@ def retry_in(
     ).all()
     done = Retried()
     # What the code here does not know any more waits for someone to drop it.
-    ordered = sorted((row for row in rows if row.tbl in known), key=lambda row: _rank(known, row))
+    ordered = sorted(
+        (row for row in rows if row.tbl in known), key=lambda row: _rank(known, folds, row)
+    )
     for _, group in groupby(ordered, key=lambda row: (row.op, row.tbl, row.columns)):
         some = list(group)
         resolved = _group(connection, known[some[0].tbl], some, folds)
@@ -102,10 +104,17 @@ def retry_in(
     return done
 
 
-def _rank(known: Mapping[str, type[Base]], row: Row[Any]) -> tuple[Any, ...]:
-    """Parents are written first and go last."""
+def _rank(
+    known: Mapping[str, type[Base]], folds: Mapping[str, Fold], row: Row[Any]
+) -> tuple[Any, ...]:
+    """Parents are written first and go last; of one rank, those whose fold is the earlier one.
+
+    That is the one that wants to be alone (`sync.users`): after one that lets others in, two would wait for
+    each other.
+    """
     rank = spec(known[row.tbl]).rank
-    return row.op == "D", -rank if row.op == "D" else rank, row.tbl, row.columns, row.id
+    fold = [*folds, row.tbl].index(row.tbl)
+    return row.op == "D", -rank if row.op == "D" else rank, fold, row.tbl, row.columns, row.id
 
 
 def _group(

@@ -33,7 +33,10 @@ _AT_ONCE = 1000  # users; the memory does not grow with the change-set
 
 
 def folds(clock: Callable[[], datetime]) -> dict[str, Fold]:
-    """Return what `sync.apply` calls at the hangar for each table that speaks of users."""
+    """Return what `sync.apply` calls at the hangar for each table that speaks of users.
+
+    The one that is alone while it settles is first, because one transaction may call several.
+    """
     settling: dict[str, Fold] = {
         name: partial(persons.settle, table=name) for name in persons.SPEAKING
     }

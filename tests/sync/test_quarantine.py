@@ -345,6 +345,32 @@ def test_what_came_is_applied_though_quarantine_cannot_be_looked_at(
     assert len(ids(hangar)) == 3
 
 
+def test_who_settles_persons_alone_comes_before_who_asks_for_them(hangar: End, up: Packer) -> None:
+    """The other way round two that try again at once wait for each other."""
+    up.send(events(1, bad=1))
+    said = ("id", "user_id", "field", "value", "hlc", "aircraft")
+    event = (uuid4(), uuid4(), "phone", '"x"', 1, "EC-TAA")
+    Packer(hangar, "EC-TAA", "usr").send(Rows("user_event", said, [event]))
+    assert ingest(hangar).quarantined == 2
+    for table, right in (("usage_event", '{"kind": "play"}'), ("user_event", '{"field": "name"}')):
+        run(hangar, f"update sync.quarantine set row = row || '{right}' where tbl = '{table}'")
+    locks: list[Any] = []
+
+    def watched(fold: load.Fold) -> load.Fold:
+        def call(connection: Connection, incoming: str) -> None:
+            fold(connection, incoming)
+            query = (
+                "select mode from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
+            )
+            locks.append(sorted(connection.scalars(text(query))))
+
+        return call
+
+    folds = {table: watched(fold) for table, fold in users.folds(utc_now).items()}
+    assert retry(hangar.engine, "hangar", folds).resolved == 2
+    assert locks == [["ExclusiveLock"], ["ExclusiveLock", "ShareLock"]]
+
+
 def test_what_was_decided_is_kept_for_a_while_only(hangar: End, up: Packer) -> None:
     up.send(events(3, bad=3))
     ingest(hangar)
