@@ -83,7 +83,7 @@ def order(link: Connection, host: Host, do: str, **words: Any) -> Outcome:
     return Outcome(
         host.name,
         status="quarantine" if rows else "no rows",
-        detail=tally(rows),
+        detail=tally(rows, said.get("more", 0)),
         lines=tuple(lines),
         data={"rows": rows, "more": said.get("more", 0), "held": said.get("held") or {}},
     )
@@ -107,8 +107,8 @@ def _ask(link: Connection, host: Host, words: Mapping[str, Any]) -> dict[str, An
     return said
 
 
-def tally(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns how many rows are in which state.
+def tally(rows: Sequence[Mapping[str, Any]], more: int = 0) -> str:
+    """Returns how many rows are in which state, and how many more there are that were not told.
 
     >>> tally([{"state": "open"}, {"state": "dropped"}, {"state": "open"}])
     '2 open, 1 dropped'
@@ -116,7 +116,8 @@ def tally(rows: Sequence[Mapping[str, Any]]) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "none in quarantine"
+    known = [f"{count} {state}" for state, count in counts.items()] + [f"{more} more"] * (more > 0)
+    return ", ".join(known) or "none in quarantine"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -97,7 +97,7 @@ def test_a_list_is_a_table_and_says_what_stands_still(inventory: Inventory) -> N
     assert "\x1b" not in row
     assert "4 more rows" in more
     assert standing == "EC-TAA/pay stands still: the database refused the row x"
-    assert (outcome.code, outcome.detail) == (0, "1 open")
+    assert (outcome.code, outcome.detail) == (0, "1 open, 4 more")
     assert outcome.as_json()["rows"] == [ROW]
 
 
