@@ -96,12 +96,25 @@ def retry_in(
         (row for row in rows if row.tbl in known), key=lambda row: _rank(known, folds, row)
     )
     for _, group in groupby(ordered, key=lambda row: (row.op, row.tbl, row.columns)):
-        some = list(group)
+        some = _still_there(connection, list(group))
+        if not some:
+            continue
         resolved = _group(connection, known[some[0].tbl], some, folds)
         _resolve(connection, resolved, who, why)
         done.resolved += len(resolved)
         done.refused += len(some) - len(resolved)
     return done
+
+
+def _still_there(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Return those that no row before them has removed: one may be a person's wish to be forgotten."""
+    there = set(
+        connection.scalars(
+            text("select id from sync.quarantine where id = any(:ids)"),
+            {"ids": [row.id for row in rows]},
+        )
+    )
+    return [row for row in rows if row.id in there]
 
 
 def _rank(

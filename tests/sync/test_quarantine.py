@@ -371,6 +371,26 @@ def test_who_settles_persons_alone_comes_before_who_asks_for_them(hangar: End, u
     assert locks == [["ExclusiveLock"], ["ExclusiveLock", "ShareLock"]]
 
 
+def test_a_row_that_an_erasure_removed_does_not_stand_for_the_next_one(hangar: End) -> None:
+    """Rows with other columns are tried apart, and one of the first may be the wish to be forgotten."""
+    packer, ada = Packer(hangar, "EC-TAA", "usr"), uuid4()
+    columns = ("id", "user_id", "field", "value", "hlc", "aircraft")
+    rows = [(uuid4(), user, "phone", '"x"', 1, "EC-TAA") for user in (ada, uuid4(), uuid4())]
+    packer.send(Rows("user_event", columns, rows))
+    packer.send(
+        Rows(
+            "user_event",
+            (*columns, "at"),
+            [(uuid4(), ada, "gone", '""', 1, "EC-TAA", "2026-11-26")],
+        )
+    )
+    assert ingest(hangar).quarantined == 4
+    run(hangar, "update sync.quarantine set row = row || '{\"field\": \"erase\"}' where row ? 'at'")
+    done = retry(hangar.engine, "hangar", users.folds(utc_now))
+    assert done.refused == 2
+    assert scalar_list(hangar, STATES) == [f"open {row[0]}" for row in rows[1:]]
+
+
 def test_what_was_decided_is_kept_for_a_while_only(hangar: End, up: Packer) -> None:
     up.send(events(3, bad=3))
     ingest(hangar)
