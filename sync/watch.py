@@ -43,10 +43,13 @@ class Watch:
     def __call__(self) -> bool:
         """Whether the transfer should stop."""
         self.grew = next((one for one in self._coming if self._is_longer(one)), None)
+        if (left := self._left()) >= self._lacked:
+            # rsync looks through what is here before it asks for more: of a film that takes minutes.
+            self._began, self._lacked = self._clock(), left
         rate = self.rate()
-        left_s = self._left() / rate if rate else float("inf")
+        left_s = left / rate if rate else float("inf")
         self.overtaken = self._overtaken(left_s)
-        self.late = self._clock() - self._began > RATE_AFTER_S and self._hopeless(left_s)
+        self.late = self.settled() and self._hopeless(left_s)
         return self.grew is not None or self.overtaken or self.late
 
     @property
@@ -55,7 +58,7 @@ class Watch:
         return self._lacked - self._left()
 
     def rate(self) -> float:
-        """Bytes per second until now; 0 when nothing came."""
+        """Bytes per second since the first came; 0 when nothing did."""
         return self.came / max(self._clock() - self._began, 0.001)
 
     def settled(self) -> bool:
