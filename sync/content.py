@@ -227,7 +227,8 @@ class _Following:
                     self._give_up(items, coming, str(error))
                     return
         self._received.moved += moved
-        self._received.overtaken = watch.overtaken and moved.stopped
+        # Also where it ended by itself just then: that version is not asked for a second time.
+        self._received.overtaken = watch.overtaken
         if watch.settled():
             self._rate = watch.rate()
         if watch.late and moved.stopped:

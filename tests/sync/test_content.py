@@ -19,7 +19,7 @@ import pytest
 from common.database import session as database_session
 from common.schema import Asset, Item
 from common.settings import LinkRule
-from sync import content, files, holding, policy, publish, rsync, shown, tree
+from sync import content, files, holding, overtake, policy, publish, rsync, shown, tree
 from sync.policy import Policy
 from sync.rsync import Link, LinkLost, Moved
 from tests.sync.ends import End, link_to, run
@@ -349,3 +349,23 @@ def test_what_may_not_pass_now_waits_with_the_reason_until_the_way_is_another(
     receive(hangar, aircraft, clock)
     assert sorted(visible(aircraft)) == [film, paper]
     assert "waiting" not in holding.local_state(aircraft.settings, clock=clock)
+
+
+def test_what_is_more_urgent_is_not_forgotten_when_the_transfer_ends_as_it_is_stopped(
+    aircraft: End, hangar: End, clock: Clock
+) -> None:
+    film = str(add_item(hangar, 1, {"film.mp4": bytes_of(5000, 1)}))
+    offer(hangar, aircraft, clock)
+    way = link_to(hangar, "EC-TAA")
+
+    class Quick(Link):
+        def fetch(self, hashes: object, staging: Path, *, stop: object, **_: object) -> Moved:
+            said = {"version": "new", "priority": 1, "valid_to": None}
+            overtake.ask(aircraft.settings, said)
+            assert stop()  # type: ignore[operator]
+            return way.fetch(hashes, staging)  # type: ignore[arg-type]
+
+    quick = Quick(way.host, way.shell)
+    received = content.receive(aircraft.settings, quick, lambda line: None, clock=clock)
+    assert received.overtaken, "the new manifest is to be pulled"
+    assert list(visible(aircraft)) == [film], "and what came is here"
