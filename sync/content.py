@@ -147,7 +147,27 @@ class _Following:
             self._received.overtaken = self._overtaking.due(self._manifest.version, None)
 
     def _pass(self) -> None:
-        for items, missing in plan(self._manifest, self._have, self._clock()):
+        todo, waiting = self._manifest.items, self._state.waiting
+        while todo and not self._received.overtaken:
+            before = len(waiting)
+            self._go_through(replace(self._manifest, items=todo))
+            # A file comes with the first item that has it: where that waits, the others ask for it.
+            waits = {one.id for one in waiting[before:]}
+            lost = {
+                file.sha256
+                for item in self._manifest.items
+                if item.id in waits
+                for file in item.files
+            }
+            waits = {one.id for one in waiting}
+            todo = tuple(
+                item
+                for item in self._manifest.items
+                if item.id not in waits and any(file.sha256 in lost for file in item.files)
+            )
+
+    def _go_through(self, manifest: Manifest) -> None:
+        for items, missing in plan(manifest, self._have, self._clock()):
             if self._overtaking.due(self._manifest.version, items[0].urgency):
                 self._received.overtaken = True
                 return

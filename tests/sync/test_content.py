@@ -369,3 +369,19 @@ def test_what_is_more_urgent_is_not_forgotten_when_the_transfer_ends_as_it_is_st
     received = content.receive(aircraft.settings, quick, lambda line: None, clock=clock)
     assert received.overtaken, "the new manifest is to be pulled"
     assert list(visible(aircraft)) == [film], "and what came is here"
+
+
+def test_what_waits_keeps_no_file_from_an_item_that_shares_it(
+    aircraft: End, hangar: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poster = bytes_of(5000, 1)
+    add_item(hangar, 1, {"film.mp4": b"film", "poster.jpg": poster}, priority=1)
+    paper = str(add_item(hangar, 2, {"cover.jpg": poster, "p.pdf": b"news"}, kind="newspaper"))
+    offer(hangar, aircraft, clock)
+    monkeypatch.setattr(
+        policy, "now", lambda settings: Policy("wwan0", LinkRule(kinds=("newspaper",)))
+    )
+    received = receive(hangar, aircraft, clock)
+    assert (received.problems, list(visible(aircraft))) == ([], [paper])
+    told = holding.local_state(aircraft.settings, clock=clock)
+    assert (told["missing_files"], told["waiting"]["items"]) == (0, 1)
