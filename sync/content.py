@@ -196,7 +196,9 @@ class _Following:
         for item in items:
             own = {one.sha256: lacking[one.sha256] for one in item.files if one.sha256 in lacking}
             need = holding.missing_bytes(self._content, (own | coming).values())
-            against = self._policy.against(item.kind, need)
+            # A rule is for an item, room and time are for all that come with it.
+            alone = holding.missing_bytes(self._content, own.values())
+            against = self._policy.against(item.kind, alone)
             why, room = (against, 0) if against else self._why_not(item, own, need)
             if why:
                 link = self._policy.interface if against else ""

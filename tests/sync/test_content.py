@@ -385,3 +385,17 @@ def test_what_waits_keeps_no_file_from_an_item_that_shares_it(
     assert (received.problems, list(visible(aircraft))) == ([], [paper])
     told = holding.local_state(aircraft.settings, clock=clock)
     assert (told["missing_files"], told["waiting"]["items"]) == (0, 1)
+
+
+def test_how_large_an_item_may_be_is_asked_of_each_alone(
+    aircraft: End, hangar: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    papers = [
+        str(add_item(hangar, number, {"paper.pdf": bytes_of(700_000, number)})) for number in (1, 2)
+    ]
+    offer(hangar, aircraft, clock)
+    monkeypatch.setattr(
+        policy, "now", lambda settings: Policy("wwan0", LinkRule(name="metered", largest_mb=1))
+    )
+    receive(hangar, aircraft, clock)
+    assert sorted(visible(aircraft)) == papers
