@@ -219,7 +219,10 @@ def _link_all(wanted: Iterable[tuple[str, Path]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in wanted:
         target = folder / name
-        if not target.exists():
+        if target.exists():
+            # One that was imported again is another file: the former may have been damaged.
+            _relink(source, target)
+        else:
             os.link(source, target)
 
 

@@ -399,3 +399,22 @@ def test_how_large_an_item_may_be_is_asked_of_each_alone(
     )
     receive(hangar, aircraft, clock)
     assert sorted(visible(aircraft)) == papers
+
+
+def test_what_was_damaged_at_the_hangar_is_offered_anew_when_it_is_imported_again(
+    aircraft: End, hangar: End, clock: Clock
+) -> None:
+    data = bytes_of(5000, 1)
+    film = str(add_item(hangar, 1, {"film.mp4": data}))
+    offer(hangar, aircraft, clock)
+    (blob,) = (hangar.settings.content_dir / "blobs").glob("??/*")
+    blob.chmod(0o644)
+    blob.write_bytes(bytes(5000))
+    (problem,) = receive(hangar, aircraft, clock).problems
+    assert "expected sha256" in problem
+    given = hangar.settings.state_dir / "given" / "film.mp4"
+    given.write_bytes(data)
+    publish.store(hangar.settings, given)
+    offer(hangar, aircraft, clock)
+    assert receive(hangar, aircraft, clock).problems == []
+    assert list(visible(aircraft)) == [film]
