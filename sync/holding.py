@@ -17,7 +17,7 @@ from typing import Any
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import files, policy, signature, tree
+from sync import files, policy, retention, signature, tree
 from sync.manifest import BadManifest, File, Item, Manifest, unseal
 from sync.plan import plan
 
@@ -160,7 +160,8 @@ def staged_bytes(content: Path, file: File) -> int:
 def reserve(content: Path) -> tuple[int, int]:
     """Return the bytes that are free on the disk of content, and those that content leaves free."""
     disk = shutil.disk_usage(content)
-    return disk.free, disk.total * RESERVE // 100
+    # Of a small disk that share is so little that rows would be removed for it: see `sync.retention`.
+    return disk.free, max(disk.total * RESERVE // 100, retention.low(disk.total)[1])
 
 
 def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from common.uuid7 import uuid7
 from sync.capture import SENDS, spec
 from sync.seal import alone
 
-__all__ = ["STEPS", "Disk", "Kept", "keep", "lacking", "make_room", "rows_of", "statistics"]
+__all__ = ["STEPS", "Disk", "Kept", "keep", "lacking", "low", "make_room", "rows_of", "statistics"]
 
 STEPS = ("pruned", "removed", "noted", "dropped", "compacted")
 
@@ -89,14 +89,24 @@ def statistics() -> list[type[Base]]:
     ]
 
 
+def low(total: int) -> tuple[int, int]:
+    """Return how little may be free of a disk of so many bytes, and how much is made free then.
+
+    >>> low(200 * 2**30), low(10 * 2**30)
+    ((2147483648, 2684354560), (1073741824, 1342177280))
+    """
+    least = min(LOW, total // SMALL_DISK)
+    return least, least + least // 4
+
+
 def lacking(disk: Disk) -> int:
     """Return how many bytes have to become free; 0 unless there is too little room.
 
     >>> lacking(Disk(free=10 * 2**30, total=200 * 2**30)), lacking(Disk(free=2**30, total=200 * 2**30))
     (0, 1610612736)
     """
-    low = min(LOW, disk.total // SMALL_DISK)
-    return 0 if disk.free >= low else low + low // 4 - disk.free
+    least, again = low(disk.total)
+    return 0 if disk.free >= least else again - disk.free
 
 
 def rows_of(size: int, taken: int, rows: int) -> int:

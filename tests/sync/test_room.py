@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
 
-from sync import holding, tree
+from sync import holding, retention, tree
 from sync.watch import RATE_AFTER_S, Watch
 from tests.sync.ends import End, add_events, run
 from tests.sync.test_content import add_item, bytes_of, offer, receive, visible
@@ -128,6 +129,18 @@ def test_the_reserve_is_left_free(aircraft: End, hangar: End, clock: Clock, disk
     offer(hangar, aircraft, clock)
     receive(hangar, aircraft, clock)
     assert list(visible(aircraft)) == [fits]
+
+
+@pytest.mark.parametrize("gibibytes", [4, 16, 30, 64, 1000])
+def test_what_content_leaves_free_is_enough_for_rows_to_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gibibytes: int
+) -> None:
+    total = gibibytes * 2**30
+    disk = SimpleNamespace(free=total, total=total)
+    monkeypatch.setattr(holding.shutil, "disk_usage", lambda path: disk)
+    reserve = holding.reserve(tmp_path)[1]
+    assert total * 5 // 100 <= reserve < total * 15 // 100
+    assert retention.lacking(retention.Disk(reserve - reserve // 8, total)) == 0
 
 
 def test_it_comes_when_there_is_room_again(
