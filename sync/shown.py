@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from common.clock import utc_now
 from common.settings import Settings
@@ -16,6 +16,7 @@ __all__ = ["Windows", "complete", "show", "valid"]
 log = logging.getLogger(__name__)
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+AGAIN = timedelta(minutes=1)
 
 
 def valid(item: Item, now: datetime) -> bool:
@@ -73,5 +74,7 @@ class Windows:
                 log.info("content is shown as it is valid at %s", now.isoformat())
         except OSError as error:
             log.error("what is valid now cannot be shown: %s", error)
+            # A disk that is full has room again.
+            self._until = now + AGAIN
         edges = (edge for item in manifest.items for edge in (item.valid_from, item.valid_to))
-        self._until = min((edge for edge in edges if edge and edge > now), default=_NEVER)
+        self._until = min([self._until, *(edge for edge in edges if edge and edge > now)])

@@ -186,6 +186,27 @@ def test_windows_open_and_close_by_the_clock_when_nothing_is_synchronised(
     assert sorted(visible(aircraft)) == sorted([film, paper])
 
 
+def test_what_could_not_be_hidden_is_tried_again(
+    aircraft: End, hangar: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_item(hangar, 1, {"p": b"news"}, valid_to=clock() + timedelta(hours=1))
+    offer(hangar, aircraft, clock)
+    receive(hangar, aircraft, clock)
+    windows = shown.Windows(aircraft.settings, clock)
+    windows.turn()
+    clock.advance(hours=1)  # type: ignore[attr-defined]
+
+    def full(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shown, "show", full)
+        windows.turn()
+    clock.advance(minutes=1)  # type: ignore[attr-defined]
+    windows.turn()
+    assert visible(aircraft) == {}
+
+
 def test_a_window_of_a_manifest_that_came_since_is_known(
     aircraft: End, hangar: End, clock: Clock
 ) -> None:
