@@ -77,10 +77,11 @@ def receive(
     content = settings.content_dir
     files.make_folder(content)
     state = holding.read(content)
-    state.refused = holding.accept(settings)
+    state.refused, manifest = holding.accept(settings), holding.offered(settings)
+    foreign = holding.foreign(settings, manifest) if manifest else ""
+    state.refused = state.refused or foreign
     problems = [state.refused] if state.refused else []
-    manifest = holding.offered(settings)
-    if manifest is None:
+    if manifest is None or foreign:
         if problems:
             state.write(content)
         return Received(problems=problems)

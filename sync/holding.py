@@ -24,6 +24,7 @@ from sync.plan import plan
 __all__ = [
     "State",
     "accept",
+    "foreign",
     "have",
     "local_state",
     "mark",
@@ -119,14 +120,21 @@ def accept(settings: Settings) -> str:
         return ""
     except BadManifest as error:
         return f"{error}. What is shown stays"
-    airline = manifest.audience.get("airline")
-    if airline != settings.airline:
-        return (
-            f"manifest: expected one for the airline {settings.airline}, found one for {airline}: "
-            "converge the hangar and this aircraft. What is shown stays"
-        )
+    if why := foreign(settings, manifest):
+        return why
     files.write_durably(kept, data)
     return ""
+
+
+def foreign(settings: Settings, manifest: Manifest) -> str:
+    """Return why a manifest is not for this aircraft, which may have gone to another airline; or ''."""
+    airline = manifest.audience.get("airline")
+    if airline == settings.airline:
+        return ""
+    return (
+        f"manifest: expected one for the airline {settings.airline}, found one for {airline}: "
+        "converge the hangar and this aircraft. What is shown stays"
+    )
 
 
 def _verify(settings: Settings, told: bytes, sign: bytes) -> None:

@@ -204,6 +204,18 @@ class TestWhatIsRefused:
         said = self.refused(aircraft, fleet, clock)
         assert "one for the airline TA, found one for XX" in said
 
+    def test_one_that_was_followed_before_the_aircraft_went_to_another_airline(
+        self, aircraft: End, fleet: End, clock: Clock
+    ) -> None:
+        add_item(fleet, 5, {"f": b"theirs"})
+        publish.publish(fleet.engine, fleet.settings, clock=clock)
+        pull(fleet, aircraft)
+        assert holding.accept(aircraft.settings) == ""
+        moved = End(aircraft.settings.model_copy(update={"airline": "XX"}), aircraft.engine)
+        for _ in range(2):
+            said = self.refused(moved, fleet, clock)
+            assert "one for the airline XX, found one for TA" in said
+
     def test_a_link_in_its_place(
         self, aircraft: End, fleet: End, clock: Clock, tmp_path: Path
     ) -> None:
