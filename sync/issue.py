@@ -98,20 +98,19 @@ def issue(
     head = read_head(head_path(content, audience))
     if head.version != manifest.version:
         # Before the manifest: what is new in it can be told only as long as the former is here.
-        told = json.dumps(head.then(issued(content, audience), manifest).steps).encode()
+        told = json.dumps(head.then(issued(path), manifest).steps).encode()
         files.write_durably(head_path(content, audience), told, mode=0o444)
     if not path.exists() or path.read_bytes() != now:
         files.write_durably(path, now, mode=0o444)
 
 
-def issued(content: Path, audience: Audience) -> Manifest | None:
-    """Return an audience's manifest as it was issued last, None before the first.
+def issued(path: Path) -> Manifest | None:
+    """Return an audience's manifest as it was issued last, by any name of it; None before the first.
 
     It is the hangar's own, on its own disk: its signature is for others.
     """
     try:
-        data = manifest_path(content, audience).read_bytes()
-        return unseal(data, lambda told, signature: None)
+        return unseal(path.read_bytes(), lambda told, signature: None)
     except (FileNotFoundError, BadManifest):
         return None
 

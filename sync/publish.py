@@ -134,14 +134,20 @@ def _offer_content(content: Path, audience: Audience, folder: Path, whole: bool)
     head, told = head_path(content, audience), manifest_path(content, audience)
     if _same(head, folder / HEAD) and _same(told, folder / "manifest.json") and not whole:
         return
-    manifest = issued(content, audience)
-    if manifest is None or not head.exists():
+    if not told.exists() or not head.exists():
+        return
+    offered = folder / "manifest.json"
+    # By a name of its own: another one may be issued meanwhile, whose blobs are not linked.
+    coming = offered if _same(told, offered) else _beside(told, offered)
+    manifest = issued(coming)
+    if manifest is None:
         return
     hashes = {file.sha256 for item in manifest.items for file in item.files}
     for sha256 in hashes:
         blob = tree.blob_path(content, sha256)
         _link_all([(sha256, blob)], folder / "blobs" / sha256[:2])
-    _relink(told, folder / "manifest.json")
+    if coming != offered:
+        files.move(coming, offered)
     for below in (folder / "blobs").glob("??"):
         _remove_others(below, hashes)
     _relink(head, folder / HEAD)
@@ -153,13 +159,17 @@ def _same(one: Path, other: Path) -> bool:
 
 def _relink(source: Path, target: Path) -> None:
     """Make a name another one of a file, in one step."""
-    if _same(source, target):
-        return
+    if not _same(source, target):
+        files.move(_beside(source, target), target)
+
+
+def _beside(source: Path, target: Path) -> Path:
+    """Link a file where it can be moved to the target from."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
     os.link(source, beside)
-    files.move(beside, target)
+    return beside
 
 
 @contextmanager

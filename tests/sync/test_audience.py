@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pytest
 
 from common.schema import Item
 from common.settings import Settings
-from sync import files, holding, publish, signature, state
+from sync import files, holding, issue, publish, signature, state, tree
 from sync.audience import Audience
 from sync.issue import HEAD
-from sync.manifest import load, seal
+from sync.manifest import File, Manifest, load, seal
 from tests.sync.ends import End, run
 from tests.sync.test_content import add_item, pull, receive, visible
 
@@ -234,6 +235,40 @@ class TestWhatIsRefused:
         assert receive(fleet, aircraft, clock).problems == []
         assert len(visible(aircraft)) == 1
         assert "refused" not in holding.local_state(aircraft.settings, clock=clock)
+
+
+@pytest.mark.postgres
+def test_what_is_issued_while_it_is_offered_is_not_offered_without_its_files(
+    fleet: End, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publish.publish(fleet.engine, fleet.settings, clock=clock)
+    home, audience = fleet.settings.content_dir, Audience("TA", ("TLS",), ("en", "es"))
+    (tmp_path / "f").write_bytes(b"more")
+    added = File("f", *publish.store(fleet.settings, tmp_path / "f"))
+    items = load(told(fleet)).items
+    blob_path = tree.blob_path
+    news = [Manifest((replace(items[0], files=(added,)), *items[1:]), audience.json())]
+
+    def meanwhile(content: Path, sha256: str) -> Path:
+        if news:
+            issue.issue(home, audience, news.pop(), lambda told: b"signed")
+        return blob_path(content, sha256)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tree, "blob_path", meanwhile)
+        publish.offer(fleet.engine, fleet.settings, "EC-TAA", whole=True)
+    assert news == []
+    for more in (0, 1):
+        named = {file.sha256 for item in load(told(fleet)).items for file in item.files}
+        assert (added.sha256 in named) == bool(more)
+        linked = {path.name for path in (outbox(fleet, "EC-TAA") / "blobs").glob("??/*")}
+        assert linked == named
+        publish.offer(fleet.engine, fleet.settings, "EC-TAA")
+
+
+def told(fleet: End) -> bytes:
+    """What EC-TAA is offered, without its signature."""
+    return signature.detach((outbox(fleet, "EC-TAA") / "manifest.json").read_bytes())[0]
 
 
 @pytest.mark.postgres
