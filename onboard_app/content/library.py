@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
-LARGEST = 8 * 1024 * 1024
+# As a manifest may be, of which this is a part (`sync.manifest`).
+LARGEST = 64 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 

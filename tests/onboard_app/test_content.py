@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import event
@@ -48,6 +49,16 @@ def test_an_item_whose_files_are_not_here_is_not_offered(client, hangar):
     absent = hangar.item(title="Still on its way", complete=False)
     assert titles(client) == []
     assert client.get(f"/api/v1/content/{absent}").status_code == 404
+
+
+def test_a_library_as_large_as_a_manifest_may_be_is_shown(client, hangar):
+    hangar.item(title="Short")
+    # As many segments as a hundred films have.
+    hangar.complete[str(UUID(int=1))] = {
+        f"hls/{number:06d}.ts": "0" * 64 for number in range(100_000)
+    }
+    hangar.write()
+    assert titles(client) == ["Short"]
 
 
 def test_it_appears_as_soon_as_its_files_are(client, hangar):
