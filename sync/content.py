@@ -213,7 +213,10 @@ class _Following:
         now = self._clock()
         for sha256, file in own.items():
             if self._state.wrong.get(sha256, 0) >= TRIES:
-                return f"{file.path} came wrong {TRIES} times: import it again and publish it", 0
+                return (
+                    f"{file.path} came wrong {TRIES} times: import it again; another manifest brings it",
+                    0,
+                )
         if self._rate and self._late(item, need / self._rate):
             return f"it would come after {item.valid_to:%d %b %H:%M}, when it ends", 0
         if not self.room.make(need, item, now):
@@ -325,7 +328,7 @@ class _Following:
     def _is_wrong(self, file: File, found: str) -> None:
         tree.remove(self._content / "staging" / file.sha256)
         tries = self._state.wrong[file.sha256] = self._state.wrong.get(file.sha256, 0) + 1
-        then = "fetches it again" if tries < TRIES else "lets it wait until it is published anew"
+        then = "fetches it again" if tries < TRIES else "lets it wait for another manifest"
         self._received.problems.append(
             f"{file.path}: {found}. It was removed; the next synchronisation {then}"
         )
