@@ -141,9 +141,19 @@ def dump(manifest: Manifest) -> bytes:
 
 
 def seal(manifest: Manifest, sign: Callable[[bytes], bytes]) -> bytes:
-    """Return the file of a manifest: signed by `sign`, which gives an armoured signature."""
+    """Return the file of a manifest: signed by `sign`, which gives an armoured signature.
+
+    Raises `BadManifest` for one that is longer than anybody would take.
+    """
     told = dump(manifest)
-    return attach(told, sign(told))
+    data = attach(told, sign(told))
+    _bounded(data)
+    return data
+
+
+def _bounded(data: bytes) -> None:
+    if len(data) > MAX_BYTES:
+        raise BadManifest(f"manifest: expected at most {MAX_BYTES} bytes, found {len(data)}")
 
 
 def unseal(data: bytes, verify: Callable[[bytes, bytes], object]) -> Manifest:
@@ -155,8 +165,7 @@ def unseal(data: bytes, verify: Callable[[bytes, bytes], object]) -> Manifest:
     >>> unseal(seal(Manifest(()), lambda told: b"ok"), lambda told, signature: None).items
     ()
     """
-    if len(data) > MAX_BYTES:
-        raise BadManifest(f"manifest: expected at most {MAX_BYTES} bytes, found {len(data)}")
+    _bounded(data)
     try:
         told, signature = detach(data)
     except BadSignature as error:

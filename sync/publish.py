@@ -31,7 +31,7 @@ from common.settings import Settings, node_name
 from sync import files, index, signature, tree
 from sync.audience import Audience, audience_of
 from sync.issue import HEAD, head_path, issue, issued, manifest_path, sweep
-from sync.manifest import File, Item, Manifest
+from sync.manifest import BadManifest, File, Item, Manifest
 from sync.shelf import Shelf, lay_out
 
 __all__ = ["offer", "publish", "store"]
@@ -83,7 +83,10 @@ def publish(
         sign = partial(signature.sign, settings.ssh_key)
         try:
             for audience, items in chosen.items():
-                issue(content, audience, Manifest(items, audience.json()), sign)
+                try:
+                    issue(content, audience, Manifest(items, audience.json()), sign)
+                except BadManifest as error:
+                    problems.append(f"{audience} is offered no content anew: {error}")
         except signature.BadSignature as error:
             problems.append(f"no content is offered anew: {error}")
         # Aircraft that were of an audience have links of their own.

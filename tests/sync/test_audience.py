@@ -13,7 +13,7 @@ import pytest
 
 from common.schema import Item
 from common.settings import Settings
-from sync import files, holding, issue, publish, signature, state, tree
+from sync import files, holding, issue, manifest, publish, signature, state, tree
 from sync.audience import Audience
 from sync.issue import HEAD
 from sync.manifest import File, Manifest, load, seal
@@ -269,6 +269,19 @@ def test_what_is_issued_while_it_is_offered_is_not_offered_without_its_files(
 def told(fleet: End) -> bytes:
     """What EC-TAA is offered, without its signature."""
     return signature.detach((outbox(fleet, "EC-TAA") / "manifest.json").read_bytes())[0]
+
+
+@pytest.mark.postgres
+def test_a_manifest_that_nobody_would_take_is_said_and_not_issued(
+    fleet: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of EC-TAD, which is offered all four, and of no other.
+    monkeypatch.setattr(manifest, "MAX_BYTES", 1150)
+    (problem,) = publish.publish(fleet.engine, fleet.settings, clock=clock)
+    assert "XX" in problem
+    assert "expected at most 1150 bytes" in problem
+    assert numbers(fleet, "EC-TAC") == [1, 2, 3]
+    assert not (outbox(fleet, "EC-TAD") / "manifest.json").exists()
 
 
 @pytest.mark.postgres
