@@ -76,5 +76,5 @@ class Overtaking:
                 found = json.loads(file.read(LARGEST))
             until = found["valid_to"] and datetime.fromisoformat(found["valid_to"]).astimezone(UTC)
             return str(found["version"]), urgency(int(found["priority"]), until)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None

@@ -57,6 +57,7 @@ def test_what_is_more_urgent_stops_what_runs_once(settings: Settings) -> None:
         ({}, NEVER, 60),
         (said(priority="high"), NEVER, 60),
         (said(valid_to="tomorrow"), NEVER, 60),
+        (said(valid_to="0001-01-01T00:00:00+14:00"), NEVER, 60),
         (said(valid_to=7), NEVER, 60),
     ],
 )
