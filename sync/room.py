@@ -7,6 +7,7 @@ the disk and are never touched; the reserve is theirs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
@@ -28,6 +29,10 @@ def wanted(manifest: Manifest, now: datetime, without: Iterable[str] = ()) -> se
     }
 
 
+def _hashes(item: Item) -> set[str]:
+    return {file.sha256 for file in item.files}
+
+
 class Room:
     """The disk of content while a manifest is followed.
 
@@ -41,6 +46,7 @@ class Room:
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
         self._settings, self._manifest = settings, manifest
         self.evicted: list[holding.Waiting] = []
+        self._kept: set[str] | None = None
 
     def lacks(self, need: int) -> int:
         """How many bytes are not there for so many that come; 0 when there is room."""
@@ -56,12 +62,15 @@ class Room:
             return True
         content = self._settings.content_dir
         with tree.locked(content):
-            self._keep(now, ())
+            # Once for all that find no room: looking through what is here takes its time.
+            if wanted(self._manifest, now) != self._kept:
+                self._keep(now, ())
             lacking = self.lacks(need)
             if not lacking:
                 return True
             victims = self._victims(coming, now, lacking)
-            self._keep(now, [item.id for item in victims])
+            if victims:
+                self._keep(now, [item.id for item in victims])
         why = f"{coming.kind} {coming.id} of priority {coming.priority} needed the room"
         self.evicted += [holding.Waiting(one.id, one.kind, one.size, why) for one in victims]
         return bool(victims)
@@ -75,19 +84,24 @@ class Room:
         content = self._settings.content_dir
         # Out of sight first: a cut in between leaves files that nobody is offered.
         tree.switch(content, shown.complete(self._settings, self._manifest, now, evicted))
-        tree.tidy(content, wanted(self._manifest, now, evicted), former=False)
+        self._kept = wanted(self._manifest, now, evicted)
+        tree.tidy(content, self._kept, former=False)
 
     def _victims(self, coming: Item, now: datetime, lacking: int) -> list[Item]:
         """Return what goes for so many bytes to become free; nothing when all that may go is not enough."""
-        all_now = wanted(self._manifest, now)
-        lower = [item for item in self._manifest.items if item.priority > coming.priority]
+        alive = [one for one in self._manifest.items if one.valid_to is None or now < one.valid_to]
+        # How many items each file is still kept for.
+        uses = Counter(sha256 for item in alive for sha256 in _hashes(item))
+        lower = [item for item in alive if item.priority > coming.priority]
         victims: list[Item] = []
         for item in sorted(lower, key=lambda one: (-one.priority, -one.size, one.id)):
-            if not any(self._here(file.sha256) for file in item.files):
+            here = {sha256: self._here(sha256) for sha256 in _hashes(item)}
+            if not any(here.values()):
                 continue
             victims.append(item)
-            left = wanted(self._manifest, now, [one.id for one in victims])
-            if sum(self._here(sha256) for sha256 in all_now - left) >= lacking:
+            uses.subtract(here.keys())
+            lacking -= sum(size for sha256, size in here.items() if not uses[sha256])
+            if lacking <= 0:
                 return victims
         return []
 

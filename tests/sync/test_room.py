@@ -186,6 +186,38 @@ def test_a_file_that_two_items_share_stays_with_the_one_that_stays(
     assert sorted(visible(aircraft)) == sorted([kept, paper])
 
 
+def test_what_expired_is_not_called_evicted_for_a_file_that_another_one_has(
+    aircraft: End, hangar: End, clock: Clock, disk: Disk
+) -> None:
+    shared = bytes_of(2 * MB, 1)
+    kept = str(add_item(hangar, 1, {"f": shared}, priority=5))
+    add_item(hangar, 2, {"f": shared}, priority=300, valid_to=clock() + timedelta(hours=1))
+    film(hangar, 3, 3, priority=200)
+    offer(hangar, aircraft, clock)
+    receive(hangar, aircraft, clock)
+    paper = film(hangar, 4, 4, priority=10)
+    offer(hangar, aircraft, clock)
+    clock.advance(hours=2)  # type: ignore[attr-defined]
+    receive(hangar, aircraft, clock)
+    assert sorted(visible(aircraft)) == sorted([kept, paper])
+    assert holding.local_state(aircraft.settings, clock=clock)["evicted"]["items"] == 1
+
+
+def test_what_is_here_is_looked_through_once_for_all_that_find_no_room(
+    aircraft: End, hangar: End, clock: Clock, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2, 7):
+        film(hangar, number, 6.5)
+    offer(hangar, aircraft, clock)
+    tidied, tidy = [], tree.tidy
+    monkeypatch.setattr(
+        tree, "tidy", lambda *some, **more: (tidied.append(more), tidy(*some, **more))
+    )
+    receive(hangar, aircraft, clock)
+    assert holding.local_state(aircraft.settings, clock=clock)["waiting"]["items"] == 5
+    assert tidied.count({"former": False}) == 1
+
+
 def test_rows_that_were_not_sent_are_never_touched(
     aircraft: End, hangar: End, clock: Clock, disk: Disk
 ) -> None:
