@@ -39,15 +39,16 @@ class Heard(Protocol):
 def behind_down(head: Head, told: Mapping[str, Any] | None) -> int:
     """How many change-sets of a down stream an aircraft lacks.
 
-    Another epoch means that it needs all of them.
+    Another epoch means that it needs all of them, and the snapshot where that is all there is yet.
 
     Example:
         >>> behind_down({"epoch": "e1", "seq": 7, "sha256": "…"}, {"epoch": "e1", "seq": 5})
         2
     """
     told = told or {}
-    same = told.get("epoch") == head["epoch"]
-    return max(0, head["seq"] - (int(told.get("seq") or 0) if same else 0))
+    if told.get("epoch") != head["epoch"]:
+        return max(1, head["seq"])
+    return max(0, head["seq"] - int(told.get("seq") or 0))
 
 
 def behind_up(told: Mapping[str, Any], applied: Head | None) -> int:

@@ -65,7 +65,8 @@ def fleet(session: Session, now: datetime) -> list[AircraftRow]:
 
 
 def _places(body: Mapping[str, Any], heads: Mapping[str, Head]) -> list[Place]:
-    """Where an aircraft stands in each stream that is sent to it: at 0 in a history that it is not in."""
+    """Where an aircraft stands in each stream that is sent to it: in a history that it is not in at 0, or
+    before the snapshot that is all of it."""
     down = body.get("down") or {}
     return [
         (stream, head["seq"] - behind_down(head, down.get(stream)))

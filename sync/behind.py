@@ -15,7 +15,8 @@ from sqlalchemy import Connection, text
 __all__ = ["Lacking", "Place", "lacking", "waiting"]
 
 Place = tuple[str, int]
-"""A stream that is sent from here, and the number of the last change-set that the other end has."""
+"""A stream that is sent from here, and the number of the last change-set that the other end has; -1 where it
+has not the snapshot either that the history begins with."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,14 @@ select p.stream, p.seq, count(*) as change_sets, sum(b.rows)::bigint as rows,
        sum(b.bytes)::bigint as bytes, min(b.created_at) as oldest_at
 from unnest(cast(:streams as text[]), cast(:seqs as bigint[])) p (stream, seq)
 join sync.epoch e on e.stream = p.stream
-join sync.batch b on b.stream = e.stream and b.epoch = e.epoch and b.seq > p.seq
-where b.state <> 'sealed' group by p.stream, p.seq
+cross join lateral (
+    select rows, bytes, created_at from sync.batch
+    where stream = e.stream and epoch = e.epoch and seq > p.seq and state <> 'sealed'
+    union all
+    select rows, bytes, created_at from sync.snapshot
+    where stream = e.stream and epoch = e.epoch and seq = 0 and p.seq < 0
+) b
+group by p.stream, p.seq
 """)
 
 

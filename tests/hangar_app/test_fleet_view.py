@@ -82,6 +82,7 @@ def test_standing(seen: Observed, standing: str) -> None:
 def test_another_epoch_means_that_all_of_a_stream_is_lacking() -> None:
     assert behind_down(HEADS["cat"], {"epoch": "old", "seq": 9}) == 7
     assert behind_down(HEADS["cat"], None) == 7
+    assert behind_down(head("e2", 0), {"epoch": "e1", "seq": 7}) == 1, "its snapshot"
     assert behind_up({"epoch": "u2", "sealed": 2}, head("u1", 40)) == 2
     assert behind_up({"epoch": "u2", "sealed": 2}, None) == 2
 

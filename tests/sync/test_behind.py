@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from sync import ack, behind, seal, state
+from sync import ack, behind, epoch, seal, snapshot, state
 from sync.behind import Lacking
 from tests.sync.ends import End, add_events, run
 
@@ -76,6 +76,24 @@ def test_what_an_aircraft_lacks_is_counted_from_where_it_stands(hangar: End) -> 
         ),
         ("cat", 2): Lacking(1, 1, sizes[2].bytes, datetime(2026, 1, 3, tzinfo=UTC)),
     }
+
+
+def test_a_history_that_has_only_its_snapshot_is_lacking_where_it_is_not_followed(
+    hangar: End,
+) -> None:
+    run(hangar, SURVEY)
+    seal.seal_all(hangar.engine, hangar.settings)
+    with seal.alone(hangar.engine, "cat"):
+        epoch.begin(hangar.engine, hangar.settings, "cat", "its disk was of yesterday")
+    snapshot.seal(
+        hangar.engine, hangar.settings, "cat", clock=lambda: datetime(2026, 1, 4, tzinfo=UTC)
+    )
+    with hangar.engine.connect() as connection:
+        found = behind.lacking(connection, [("cat", -1), ("cat", 0)])
+    (one,) = found.values()
+    assert (one.change_sets, one.rows) == (1, 1)
+    assert one.bytes > 0
+    assert (list(found), one.oldest_at) == ([("cat", -1)], datetime(2026, 1, 4, tzinfo=UTC))
 
 
 def test_another_history_of_the_hangar_is_not_counted(hangar: End) -> None:
