@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import pytest
 
-from ci.faults.sync import loss, matrix
+from ci.faults.sync import edits, loss, matrix
 from ci.faults.sync.chaos import chaos
 from ci.faults.sync.nodes import Nodes
 from ci.faults.sync.stand import Ends, Stand
@@ -55,6 +57,11 @@ def test_a_fault_at_a_step_loses_nothing(
         matrix.cell(where, step, fault, stand, Random(f"{step}/{fault}"))
     finally:
         stand.mend()
+
+
+def test_no_key_is_of_an_age_that_goes_aboard_once_it_is_acknowledged() -> None:
+    chance, now_ms = Random(1), time.time() * 1000
+    assert all(UUID(edits.key(chance)).int >> 80 > now_ms for _ in range(2000))
 
 
 def test_five_nodes_in_chaos_are_the_same_when_it_is_quiet(
