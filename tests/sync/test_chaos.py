@@ -6,14 +6,16 @@ import itertools
 import time
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from ci.faults.sync import edits, loss, matrix
-from ci.faults.sync.chaos import chaos
-from ci.faults.sync.nodes import Nodes
+from ci.faults.sync import chaos, edits, loss, matrix
+from ci.faults.sync.nodes import Node, Nodes
+from ci.faults.sync.order import Ended
 from ci.faults.sync.stand import Ends, Stand
+from ci.story.teller import NotSo
 from tests.conftest import PostgresServer
 
 pytestmark = pytest.mark.postgres
@@ -59,6 +61,61 @@ def test_a_fault_at_a_step_loses_nothing(
         stand.mend()
 
 
+def remove(node: Node, *tables: str) -> None:
+    """Removes all rows behind the back of whatever records and guards them."""
+    node.sql("set local session_replication_role = replica", *(f"delete from {t}" for t in tables))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("usage_event", "EC-TAA: . rows of usage_event are lost"),
+        ("survey", "the catalogue at the hangar is not what editors made it"),
+    ],
+)
+def test_a_row_does_not_hold_when_both_ends_lost_the_same(
+    postgres_server: PostgresServer,
+    migrated_template: str,
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    said: str,
+) -> None:
+    def loses(ends: Ends, *_: object) -> Ended:
+        for node in (ends.aircraft, ends.nodes.hangar):
+            remove(node, table, f"sync.dirty where tbl = '{table}'")
+        return Ended(met=True)
+
+    monkeypatch.setattr(matrix, "hindered", loses)
+    stand = Here(postgres_server, memory)
+    try:
+        stand.ends.nodes.hangar.sql(
+            "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')"
+        )
+        with pytest.raises(NotSo, match=f"^{said}$"):
+            matrix.cell("aircraft", "seal claimed", "kill", stand, Random(1))
+    finally:
+        stand.mend()
+
+
+def test_chaos_does_not_hold_when_both_ends_lost_the_same(
+    postgres_server: PostgresServer,
+    migrated_template: str,
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    landing = chaos._landing
+
+    def loses(nodes: Nodes, *rest: Any) -> int:
+        for aircraft in nodes.aircraft:
+            remove(aircraft, "usage_event", "sync.dirty where tbl = 'usage_event'")
+        return landing(nodes, *rest)
+
+    monkeypatch.setattr(chaos, "_landing", loses)
+    with pytest.raises(NotSo, match="rows of usage_event are lost"):
+        chaos.chaos(postgres_server, memory, Random(1), 2, f"five{next(_number)}")
+
+
 def test_no_key_is_of_an_age_that_goes_aboard_once_it_is_acknowledged() -> None:
     chance, now_ms = Random(1), time.time() * 1000
     assert all(UUID(edits.key(chance)).int >> 80 > now_ms for _ in range(2000))
@@ -67,7 +124,8 @@ def test_no_key_is_of_an_age_that_goes_aboard_once_it_is_acknowledged() -> None:
 def test_five_nodes_in_chaos_are_the_same_when_it_is_quiet(
     postgres_server: PostgresServer, migrated_template: str, memory: Path
 ) -> None:
-    assert chaos(postgres_server, memory, Random(1), 4, f"five{next(_number)}") == "all the same"
+    said = chaos.chaos(postgres_server, memory, Random(1), 4, f"five{next(_number)}")
+    assert said == "all the same"
 
 
 def test_nothing_is_lost_while_everybody_is_killed(

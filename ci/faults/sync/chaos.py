@@ -44,12 +44,16 @@ def chaos(server: Server, folder: Path, chance: Random, rounds: int, prefix: str
             nodes.add(name)
         users = [edits.key(chance) for _ in range(USERS)]
         hurt = 0
+        made: seen.Made = {}
         with Worker() as worker:
             for _ in range(rounds):
                 _edit(nodes, chance, users)
+                for name, tables in seen.made(nodes).items():
+                    for table, rows in tables.items():
+                        made.setdefault(name, {}).setdefault(table, set()).update(rows)
                 hurt += _landing(nodes, worker, chance.choice(nodes.aircraft), chance)
             left = nodes.quiet(worker)
-        _same(nodes, left)
+        _same(nodes, [*left, *seen.lost(nodes, made)])
         if not hurt:
             raise NotSo(f"expected some of {rounds} landings to be cut or killed, found none")
         return "all the same"

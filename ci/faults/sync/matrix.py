@@ -18,6 +18,7 @@ from ci.faults.sync.nodes import Node, said
 from ci.faults.sync.order import STEPS, Ended, Order
 from ci.faults.sync.stand import Ends, Stand
 from ci.story.teller import NotSo
+from sync.seal import models_of
 
 AIRCRAFT, HANGAR = "aircraft", "hangar"
 INTO_S = 0.05  # longer than most steps take
@@ -73,6 +74,7 @@ def cell(where: str, step: str, fault: str, stand: Stand, chance: Random) -> str
     """A row's act: a synchronisation with the fault at this step, and those after it."""
     ends = stand.ends
     edits.everything(ends.nodes, ends.aircraft, chance)
+    made, says = seen.made(ends.nodes), _catalogue(ends)
     ended = hindered(ends, where, step, fault, _value(fault, step, chance))
     _nothing_half(ends.aircraft)
     node = ends.aircraft if where == AIRCRAFT else ends.nodes.hangar
@@ -81,7 +83,9 @@ def cell(where: str, step: str, fault: str, stand: Stand, chance: Random) -> str
         # One more in the wrong time, then in the present.
         ends.nodes.land(ends.worker(fault), ends.aircraft)
     ends.present()
-    _settled(ends)
+    _settled(ends, made)
+    if _catalogue(ends) != says:
+        raise NotSo("the catalogue at the hangar is not what editors made it")
     return "killed" if ended.killed else "broke off" if said(ended) else "ended all the same"
 
 
@@ -91,9 +95,14 @@ def _nothing_half(aircraft: Node) -> None:
         raise NotSo(f"half of something is visible: {half}")
 
 
-def _settled(ends: Ends) -> None:
+def _catalogue(ends: Ends) -> dict[str, tuple[int, str]]:
+    """What editors alone change."""
+    return seen.digests(ends.nodes.hangar, [one.__tablename__ for one in models_of(HANGAR, "cat")])
+
+
+def _settled(ends: Ends, made: seen.Made) -> None:
     left = ends.nodes.quiet(ends.worker("kill"))
-    found = [*left, *seen.wrong(ends.nodes)]
+    found = [*left, *seen.wrong(ends.nodes), *seen.lost(ends.nodes, made)]
     twice = seen.twice(ends.nodes)
     if twice:
         found.append(f"{twice} rows more were applied than there are")

@@ -93,6 +93,26 @@ def keys(hangar: Node, aircraft: Node) -> dict[str, set[str]]:
     return {table: set(rows) for table, rows in own(hangar, aircraft.name).items()}
 
 
+Made = dict[str, dict[str, set[str]]]
+"""What people made: the keys of rows by table, by the aircraft that has them."""
+
+
+def made(nodes: Nodes) -> Made:
+    """Returns the rows that are aboard each aircraft, before anything happens to them."""
+    return {one.name: keys(one, one) for one in nodes.aircraft}
+
+
+def lost(nodes: Nodes, before: Made) -> list[str]:
+    """Returns in words what was made aboard and is not at the hangar: the ends may be the same without it."""
+    found = []
+    for aircraft in nodes.aircraft:
+        there = keys(nodes.hangar, aircraft)
+        for table, rows in before.get(aircraft.name, {}).items():
+            if gone := rows - there[table]:
+                found.append(f"{aircraft.name}: {len(gone)} rows of {table} are lost")
+    return found
+
+
 def twice(nodes: Nodes) -> int:
     """Returns how many rows were applied at the hangar beyond those that are there.
 
