@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -32,9 +32,13 @@ BOOT_S, HEAL_S = 180.0, 120.0
 
 @dataclass
 class Fleet:
-    """The lab's hangar and its aircraft, provisioned and released."""
+    """The lab's hangar and its aircraft, provisioned and released.
+
+    `made` is how many rows of each table there were where they are made, after the last edit.
+    """
 
     world: World
+    made: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, lab: Lab) -> Fleet:
@@ -104,6 +108,13 @@ class Fleet:
         said = self.world.ssh(HANGAR, self.python(HANGAR, arguments))
         if said:
             raise NotSo(f"publishing at the hangar said {said}")
+        counts = {host: self._counts(host) for host in KINDS}
+        self.made = {
+            table: int(count)
+            for host, tables in ((AIRCRAFT, seen.up_tables()), (HANGAR, seen.down_tables()))
+            for table, count, _ in counts[host]
+            if table in tables
+        }
 
     def reached(self) -> None:
         """Waits until ops reach both hosts again."""
@@ -133,27 +144,36 @@ class Fleet:
         return True
 
     def wrong(self) -> list[str]:
-        """Returns in words what is not the same, twice, half, or left over."""
-        own = f" where aircraft = '{AIRCRAFT}'"
-        tables = {**dict.fromkeys(seen.up_tables(), own), **dict.fromkeys(seen.down_tables(), "")}
-        query = " union all ".join(
-            f"select '{table}', count(*), md5(string_agg(t::text, '' order by id)) from {table} t{where}"
-            for table, where in tables.items()
-        )
-        here, there = (self.world.sql(host, query) for host in (AIRCRAFT, HANGAR))
+        """Returns in words what is not the same, lost, twice, half, or left over."""
+        here, there = (self._counts(host) for host in (AIRCRAFT, HANGAR))
         found = [
             f"{a} aboard, {b} at the hangar" for a, b in zip(here, there, strict=True) if a != b
+        ]
+        found += [
+            f"{self.made[table]} rows of {table} were made, and there are {count}"
+            for table, count, _ in there
+            if int(count) < self.made.get(table, 0)
         ]
         [[applied]] = self.world.sql(
             HANGAR, f"select coalesce(sum(rows), 0) from sync.applied where peer = '{AIRCRAFT}'"
         )
-        rows = sum(int(count) for table, count, _ in there if tables[table])
+        rows = sum(int(count) for table, count, _ in there if table in seen.up_tables())
         if int(applied) != rows:
             found.append(f"{applied} rows were applied, and there are {rows}")
         shown, published = self.left(AIRCRAFT, SHOWN), self.world.sql(HANGAR, seen.PUBLISHED)
         if shown != [one for [one] in published]:
             found.append(f"{len(shown)} items are shown, {len(published)} are published")
         return found + self.left(AIRCRAFT)
+
+    def _counts(self, host: str) -> list[list[str]]:
+        """Returns of each table that travels its name, rows and MD5, as a host has them."""
+        own = f" where aircraft = '{AIRCRAFT}'"
+        tables = {**dict.fromkeys(seen.up_tables(), own), **dict.fromkeys(seen.down_tables(), "")}
+        query = " union all ".join(
+            f"select '{table}', count(*), md5(string_agg(t::text, '' order by id)) from {table} t{where}"
+            for table, where in tables.items()
+        )
+        return self.world.sql(host, query)
 
     def left(self, host: str, call: str = ABOARD) -> list[str]:
         """Returns what one of the functions of `left` says of a host's disk."""
