@@ -6,6 +6,8 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,9 @@ from ci.bench.converge import COPIES
 from ci.bench.delay import Delay
 from ci.bench.deploy import rows
 from ci.bench.reference import role, wanted
-from ci.bench.sync import nouns
+from ci.bench.sync import loss, nouns
 from ci.bench.table import Row, show
+from ci.faults.sync.loss import Loss
 from ci.story.under_load import Load
 
 
@@ -77,6 +80,29 @@ def test_a_deploy_that_somebody_notices_meets_no_goal(
     seen = {"requests": 10_000, "failures": 0, "mixtures": 0, "slowest_ms": 900.0}
     load = Load(seen | {key: value for key, value in worse.items() if key in seen}, [one], [one])
     assert [row.name for row in rows(load) if row.met is False] == missed
+
+
+@pytest.mark.parametrize(
+    ("worse", "missed"),
+    [
+        ({}, []),
+        ({"changes": 99}, ["changes committed"]),
+        ({"kills": 0}, ["killed"]),
+        ({"cuts": 0}, ["link cut"]),
+        ({"lost": 1}, ["lost"]),
+        ({"twice": 1}, ["applied twice"]),
+        ({"never_committed": 1}, ["came and were rolled back"]),
+        ({"wrong": ["a gap"]}, ["errors at the end"]),
+        ({"lost_by_time": 0}, ["updated_at > last loses"]),
+        ({"lost_by_number": 0}, ["seq > last loses"]),
+    ],
+)
+def test_what_is_lost_or_was_never_in_danger_meets_no_goal(
+    worse: dict[str, Any], missed: list[str]
+) -> None:
+    good = Loss(changes=100, kills=9, cuts=3, lost_by_time=2, lost_by_number=2)
+    found = loss.told("all", replace(good, **worse), 100)
+    assert [row.name for row in found if row.met is False] == [f"all, {one}" for one in missed]
 
 
 def test_a_noun_that_fails_is_a_goal_not_met_and_the_others_are_told() -> None:

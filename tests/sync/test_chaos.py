@@ -116,6 +116,32 @@ def test_chaos_does_not_hold_when_both_ends_lost_the_same(
         chaos.chaos(postgres_server, memory, Random(1), 2, f"five{next(_number)}")
 
 
+def test_rows_without_a_ledger_are_wrong(
+    postgres_server: PostgresServer, migrated_template: str, memory: Path
+) -> None:
+    nodes = Nodes(postgres_server, memory, f"loss{next(_number)}")
+    try:
+        aircraft, found = nodes.add("EC-TAA"), loss.Loss()
+        nodes.hangar.sql(
+            "set local sync.applying = 'on'",
+            "insert into usage_event (id, kind, aircraft) values (gen_random_uuid(), 'play', 'EC-TAA')",
+        )
+        loss._count(nodes.hangar, aircraft, set(), loss._Naive(aircraft), found)
+        assert (found.twice, found.wrong) == (0, ["1 rows came, and the ledger has 0"])
+    finally:
+        nodes.close()
+
+
+@pytest.mark.parametrize(("left", "was"), [("0", True), ("2410", False), (None, False)])
+def test_a_push_that_ended_before_its_cut_was_not_cut(
+    memory: Path, left: str | None, was: bool
+) -> None:
+    cut = memory / "link-is-cut"
+    if left is not None:
+        cut.write_text(left)
+    assert loss._was_cut(cut) is was
+
+
 def test_no_key_is_of_an_age_that_goes_aboard_once_it_is_acknowledged() -> None:
     chance, now_ms = Random(1), time.time() * 1000
     assert all(UUID(edits.key(chance)).int >> 80 > now_ms for _ in range(2000))

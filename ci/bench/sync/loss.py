@@ -28,7 +28,7 @@ def rows(full: bool) -> list[Row]:
         for seed, one in seeds(nodes, range(count + 1, count + 2), changes, IN_ONE_MOST):
             tell(_line(seed, one))
             alone += one
-    return [*_told(f"{count} seeds", together), *_told("one run", alone)]
+    return [*told(f"{count} seeds", together, changes), *told("one run", alone, changes)]
 
 
 def _line(seed: int, one: Loss) -> str:
@@ -39,10 +39,12 @@ def _line(seed: int, one: Loss) -> str:
     )
 
 
-def _told(what: str, one: Loss) -> list[Row]:
+def told(what: str, one: Loss, changes: int) -> list[Row]:
+    """Returns the table's rows; where too little was changed, or nobody was hindered, nothing is shown."""
     return [
-        Row(f"{what}, changes committed", one.changes, "rows"),
-        Row(f"{what}, kills and cuts", one.kills + one.cuts, ""),
+        Row(f"{what}, changes committed", one.changes, "rows", changes, at_least=True),
+        Row(f"{what}, killed", one.kills, "", 1, at_least=True),
+        Row(f"{what}, link cut", one.cuts, "", 1, at_least=True),
         Row(f"{what}, lost", one.lost, "rows", 0),
         Row(f"{what}, applied twice", one.twice, "rows", 0),
         Row(f"{what}, came and were rolled back", one.never_committed, "rows", 0),

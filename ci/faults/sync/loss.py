@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -185,8 +186,13 @@ def _seal(
         if chance.random() < CUT:
             nodes.cut(aircraft).write_text(str(chance.randint(0, 3000)))
         sealer.do(nodes.session(aircraft, "push"))
-        loss.cuts += nodes.cut(aircraft).exists()
+        loss.cuts += _was_cut(nodes.cut(aircraft))
         nodes.cut(aircraft).unlink(missing_ok=True)
+
+
+def _was_cut(cut: Path) -> bool:
+    """Whether as many bytes passed as were to pass; fewer than that is a push that came to its end."""
+    return cut.exists() and cut.read_text() == "0"
 
 
 def _killed(chance: Random, what: str) -> dict[str, Any]:
@@ -239,7 +245,9 @@ def _count(hangar: Node, aircraft: Node, committed: set[str], naive: _Naive, los
     loss.changes = len(committed)
     loss.lost = len(committed - came)
     loss.never_committed = len(came - committed)
-    loss.twice = int(rows) - len(came)
+    loss.twice = max(0, int(rows) - len(came))
+    if int(rows) < len(came):
+        loss.wrong.append(f"{len(came)} rows came, and the ledger has {rows}")
     loss.lost_by_time = len(committed - naive.by_time)
     loss.lost_by_number = len(committed - naive.by_number)
 
