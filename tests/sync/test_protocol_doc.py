@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sync import changeset, packing
+from sync import changeset, packing, rsync, seal
 from sync.changeset import Header, Limits, Table
 
 TOP = Path(__file__).parents[2]
@@ -95,6 +95,32 @@ def test_each_limit_is_the_reader_s(name: str) -> None:
     found = re.search(rf"^\| `{name}` \| (\d+) \|", TEXT, re.MULTILINE)
     assert found
     assert int(found[1]) == getattr(Limits(), name)
+
+
+def test_a_batch_has_as_many_rows_as_is_said() -> None:
+    assert f"up to {seal.ROWS:,} `dirty` rows".replace(",", " ") in TEXT
+    assert f"more than {seal.RAW_BYTES >> 20} MiB" in TEXT
+
+
+def test_the_transfers_are_told_with_their_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def watched(command: list[str], *_: object) -> tuple[int, bytes, bytes, bool]:
+        ran.append(command[command.index("-e") + 2 : -2])
+        return 0, b"", b"", False
+
+    monkeypatch.setattr(rsync, "_watched", watched)
+    link = rsync.Link("hangar", ["ssh"])
+    link.push(tmp_path)
+    link.pull(tmp_path)
+    link.fetch(["0" * 64], tmp_path)
+    text = " ".join(TEXT.split())
+    told = [set(flags.split()) for flags in re.findall(r"`(?:rsync )?(-r?t [^`]+)`", text)]
+    # What is left out is told in words.
+    found = [{flag for flag in flags if not flag.startswith("--exclude=")} for flags in ran]
+    assert told == found
 
 
 def test_the_format_is_the_one_that_is_written() -> None:
