@@ -15,9 +15,10 @@ from ci.bench.converge import COPIES
 from ci.bench.delay import Delay
 from ci.bench.deploy import rows
 from ci.bench.reference import role, wanted
-from ci.bench.sync import loss, nouns
+from ci.bench.sync import landing, loss, nouns
 from ci.bench.table import Row, show
 from ci.faults.sync.loss import Loss
+from ci.story.teller import NotSo
 from ci.story.under_load import Load
 
 
@@ -103,6 +104,16 @@ def test_what_is_lost_or_was_never_in_danger_meets_no_goal(
     good = Loss(changes=100, kills=9, cuts=3, lost_by_time=2, lost_by_number=2)
     found = loss.told("all", replace(good, **worse), 100)
     assert [row.name for row in found if row.met is False] == [f"all, {one}" for one in missed]
+
+
+@pytest.mark.parametrize("table", ["usage_event", "survey"])
+def test_a_landing_that_brought_nothing_is_not_counted(table: str) -> None:
+    class World:
+        def sql(self, host: str, query: str) -> list[list[str]]:
+            return [["9" if host == "hangar" and table in query else "10"]]
+
+    with pytest.raises(NotSo, match=table):
+        landing.came(World(), "EC-TAA")  # type: ignore[arg-type]
 
 
 def test_a_noun_that_fails_is_a_goal_not_met_and_the_others_are_told() -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from ci.bench.sync import gate
 from ci.bench.table import Row
-from ci.story.teller import NotSo
+from ci.story.teller import NotSo, eventually
 from ci.story.world import World
 
 RTT_MS = 300
 QUIET_S = 16.0
 LANDING_S = 25.0
+CAME_S = 30.0
 HTTP, SSH = 80, 22
 
 _WATCH = """
@@ -59,6 +60,8 @@ with session(engine) as rows:
     rows.add(Survey(question={"en": "How was it?"}, choices=["good", "bad"]))
 hangar.refresh(engine, settings)
 """
+
+_SURVEYS = "select count(*) from survey"
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def rows(full: bool) -> list[Row]:
         gate.run(world, name, _CHANGE_HERE)
         gate.run(world, "hangar", _CHANGE_THERE)
         landing = watch(world, name, LANDING_S, start=True)
+        eventually("what was changed came", lambda: came(world, name), within_s=CAME_S)
     finally:
         world.lab.link(name, rtt_ms=0)
     return [*_idle(quiet), *_busy(landing)]
@@ -127,6 +131,19 @@ def watch(world: World, name: str, seconds: float, *, start: bool = False) -> li
             time.sleep(4)
             gate.agent(world, name, "start")
         return [Packet(*one) for one in json.loads(told.result())]
+
+
+def came(world: World, name: str) -> bool:
+    """Sees that the landing brought what it was counted for.
+
+    Raises:
+        NotSo: the ends do not have the same rows.
+    """
+    for query in (f"select count(*) from usage_event where aircraft = '{name}'", _SURVEYS):
+        here, there = world.sql(name, query), world.sql("hangar", query)
+        if here != there:
+            raise NotSo(f"expected the same of both ends, found {here} and {there}: {query}")
+    return True
 
 
 def _idle(packets: Sequence[Packet]) -> list[Row]:
