@@ -1,7 +1,8 @@
 """What somebody would do who has no synchronisation: pg_dump and rsync, of 10⁵ rows of which 1 % changed.
 
 Both begin with the former state at both ends, and end with the present one in the other's database. rsync
-sends the difference of two plain dumps, compressed, which is the best that it can do.
+sends the difference of two plain dumps, compressed, in blocks of two rows: those that it chooses for so large
+a file take twice the bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sync import apply, files, publish, rsync, seal
 
 ROWS = 100_000
 CHANGED = 0.01
+BLOCK = 700  # with 300, 1400 and 4000 it sends more
 TABLE = "item"
 _FILL = (
     "insert into item (id, kind, title, summary, languages) select gen_random_uuid(), 'film', "
@@ -84,7 +86,15 @@ def _theirs(server: Server, hangar: Node, target: str, folder: Path) -> int:
     where = ["--host", str(server.folder), "--username", "postgres"]
     dump = ["pg_dump", *where, "--data-only", f"--table={TABLE}", f"--file={sent}", hangar.database]
     subprocess.run(dump, check=True)
-    command = ["rsync", "-tz", "--no-whole-file", "--stats", "--no-human-readable"]
+    command = [
+        "rsync",
+        "-tz",
+        "--ignore-times",
+        f"--block-size={BLOCK}",
+        "--no-whole-file",
+        "--stats",
+        "--no-human-readable",
+    ]
     done = subprocess.run(
         [*command, str(sent), str(came)], check=True, capture_output=True, text=True
     )
