@@ -86,6 +86,17 @@ def backlog_down(lacks: Lacking, now: datetime) -> Backlog:
     return Backlog(lacks.change_sets, lacks.rows, lacks.bytes, oldest_s)
 
 
+def former(told: Mapping[str, Any]) -> int:
+    """How many histories that an aircraft left have change-sets that are aboard and not acknowledged.
+
+    Example:
+        >>> former({"epoch": "u2", "sealed": 0, "former": {"1f0a93c2": 7}})
+        1
+    """
+    kept = told.get("former")
+    return len(kept) if isinstance(kept, Mapping) else 0
+
+
 def aside(body: Mapping[str, Any], here: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What stands still, waits by policy or had to go, each in a line.
 
@@ -103,6 +114,9 @@ def aside(body: Mapping[str, Any], here: Mapping[str, Mapping[str, Any]]) -> lis
         for stream, one in sorted(held.items())
         for line in _held(stream, one, place)
     ]
+    for stream, one in sorted((body.get("up") or {}).items()):
+        if former(one):
+            said.append(f"{stream}: change-sets of a former history are not acknowledged")
     content = body.get("content") or {}
     for name, what in (("waiting", "not fetched"), ("evicted", "removed to make room")):
         if one := content.get(name):

@@ -14,6 +14,7 @@ from hangar_app.behind import (
     backlog_up,
     behind_down,
     behind_up,
+    former,
     held_rows,
 )
 from hangar_app.wanted import WantedSeen
@@ -116,7 +117,9 @@ def row(seen: Observed, heads: Mapping[str, Head], now: datetime) -> AircraftRow
         name=seen.name,
         tower=seen.tower,
         airline=seen.airline,
-        standing=_standing(seen_s, sum(behind.values()) + missing["files"], seen),
+        standing=_standing(
+            seen_s, sum(behind.values()) + missing["files"] + sum(map(former, up.values())), seen
+        ),
         seen_s_ago=seen_s,
         phase=str(body.get("phase") or "unknown"),
         flight=str(body.get("flight") or ""),

@@ -92,6 +92,16 @@ def test_rows_that_are_sealed_nowhere_are_counted() -> None:
     assert row(observed(up=told), HEADS, NOW).behind["rows ↑"] == 184
 
 
+@pytest.mark.parametrize(
+    ("kept", "standing"), [({"1f0a93c2": 7}, "behind"), ({}, "even"), (7, "even")]
+)
+def test_what_is_kept_of_a_former_history_is_not_up_to_date(kept: object, standing: str) -> None:
+    line = row(observed(up={"use": {"epoch": "u1", "sealed": 4, "former": kept}}), HEADS, NOW)
+    assert line.standing == standing
+    said = ["use: change-sets of a former history are not acknowledged"]
+    assert line.aside == (said if standing == "behind" else [])
+
+
 def test_an_aircraft_never_is_ahead() -> None:
     assert behind_down(head("e1", 1), {"epoch": "e1", "seq": 2}) == 0
 
