@@ -16,7 +16,7 @@ from ci.story.world import World
 
 CONTENT = "var/lib/turnaround/content"
 # What a cellular modem gives at a far gate.
-LINK = {"kbit": 10_000, "rtt_ms": 300, "loss": 0.01}
+LINK = {"kbit": 10_000, "rtt_ms": 300, "loss": 1}
 FILM_S = 900.0
 PAPER_S = 300.0
 

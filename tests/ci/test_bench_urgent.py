@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ci.bench.sync.urgent import table
-from ci.story.urgent import Published, Seen
+from ci.bench.sync.use import FAST
+from ci.story.urgent import LINK, Published, Seen
 
 FILM, PAPER = Published("f", "", 40, 0.0), Published("p", "", 10, 0.0)
 
@@ -20,3 +21,7 @@ def test_the_newspaper_has_a_tenth_more_than_rsync_alone_and_ten_seconds(
     rows = table(seen, "no cut")
     assert all(row.met is not False for row in rows) is met
     assert rows[-1].value == pytest.approx(1.1)
+
+
+def test_the_link_is_one_of_those_whose_use_is_measured() -> None:
+    assert LINK in [vars(way) for way in FAST]
