@@ -278,7 +278,7 @@ def _load(
     if whole:
         backfill.settle(connection, peer, header)
     backfill.note(connection, peer, shares.values())
-    return keeper.kept
+    return keeper.kept + keeper.waiting
 
 
 def _expect(name: str, what: str, expected: object, found: object) -> None:

@@ -196,7 +196,9 @@ def _sift(
     """Take all rows at once; where that fails, find those that are to blame."""
     if attempt(connection, lambda: take(connection, staged, folds)) is None:
         return
-    name = staged.name
+    name, rows = staged.name, staged.rows
+    if staged.op == "U":
+        rows -= keeper.set_aside(staged.share.model, name)
     connection.execute(
         text(f"alter table {name} add column {NUMBER} bigint generated always as identity")
     )
@@ -205,7 +207,7 @@ def _sift(
     view(connection, staged, numbered=True)
     sift(
         1,
-        staged.rows,
+        rows,
         lambda first, last: between(connection, staged, folds, first, last),
         lambda number, error: keeper.keep(name, staged.table, staged.op, number, error),
     )

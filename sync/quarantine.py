@@ -15,8 +15,8 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from common.schema import travelling
-from sync import changeset
+from common.schema import Base, travelling
+from sync import changeset, orphans
 from sync.skew import Refused
 
 __all__ = [
@@ -127,7 +127,8 @@ def sift(
 class Keeper:
     """Keeps the refused rows of one change-set, and gives up when they are too many.
 
-    Arguments: `open` is how many of the peer's stream were kept before.
+    Arguments: `open` is how many of the peer's stream were kept before; `waiting` is how many wait for one
+    of those that are kept.
     """
 
     connection: Connection
@@ -135,6 +136,7 @@ class Keeper:
     header: changeset.Header
     open: int
     kept: int = 0
+    waiting: int = 0
 
     @classmethod
     def of(cls, connection: Connection, peer: str, header: changeset.Header) -> Keeper:
@@ -142,11 +144,17 @@ class Keeper:
         found = connection.scalar(
             text(
                 "select count(*) from sync.quarantine "
-                "where peer = :peer and stream = :stream and state = 'open'"
+                "where peer = :peer and stream = :stream and state = 'open' and sqlstate <> :waits"
             ),
-            {"peer": peer, "stream": header.stream},
+            {"peer": peer, "stream": header.stream, "waits": orphans.WAITS},
         )
         return cls(connection, peer, header, found or 0)
+
+    def set_aside(self, model: type[Base], staged: str) -> int:
+        """Keep what only waits for a row that is kept; returns how many rows that were."""
+        moved = orphans.set_aside(self.connection, self.peer, self.header, model, staged)
+        self.waiting += moved
+        return moved
 
     def keep(self, staged: str, table: str, op: str, number: int, error: DBAPIError) -> None:
         """Keep one row of a staging table. Raises `Refused` when that is one too many."""

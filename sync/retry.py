@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from common.schema import Base, travelling
+from sync import orphans
 from sync.capture import RECEIVES, spec
 from sync.load import Fold, Staged, between, view
 from sync.quarantine import NUMBER, described, sift
@@ -96,7 +97,10 @@ def retry_in(
         (row for row in rows if row.tbl in known), key=lambda row: _rank(known, folds, row)
     )
     for _, group in groupby(ordered, key=lambda row: (row.op, row.tbl, row.columns)):
-        some = _still_there(connection, list(group))
+        there = _still_there(connection, list(group))
+        waiting = _waiting(connection, known, there)
+        done.refused += len(waiting)
+        some = [row for row in there if row.id not in waiting]
         if not some:
             continue
         resolved = _group(connection, known[some[0].tbl], some, folds)
@@ -115,6 +119,15 @@ def _still_there(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]
         )
     )
     return [row for row in rows if row.id in there]
+
+
+def _waiting(
+    connection: Connection, known: Mapping[str, type[Base]], rows: list[Row[Any]]
+) -> set[int]:
+    """Return those that need not be tried, because their parent was just refused again."""
+    if not rows or rows[0].op == "D":
+        return set()
+    return orphans.still(connection, known[rows[0].tbl], [row.id for row in rows])
 
 
 def _rank(

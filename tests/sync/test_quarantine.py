@@ -131,6 +131,36 @@ def test_a_missing_parent_that_comes_later_lets_its_child_in(aircraft: End, down
     assert held.held(aircraft.engine) == {}
 
 
+@pytest.mark.parametrize("count", [1, 1200])
+def test_a_bad_film_takes_its_files_along_and_stops_nothing(
+    aircraft: End, down: Packer, count: int
+) -> None:
+    bad, good = uuid4(), uuid4()
+    run(aircraft, "alter table item add constraint strict check (kind <> 'film')")
+    segments = [(uuid4(), bad, "hls", f"{n}.ts", "a" * 64, 1, "video/mp2t") for n in range(count)]
+    try:
+        both = Rows("item", ITEM, [(bad, "film", "{}"), (good, "newspaper", "{}")])
+        down.send(both, Rows("asset", ASSET, [*segments, *poster(uuid4(), good).rows]))
+        outcome = ingest(aircraft, "hangar")
+        assert (outcome.quarantined, outcome.problems) == (count + 1, [])
+        # One that comes later waits as well, and what is none's child goes on.
+        down.send(poster(uuid4(), bad))
+        assert ingest(aircraft, "hangar").quarantined == 1
+        down.send(film(uuid4(), "newspaper"))
+        assert ingest(aircraft, "hangar").problems == []
+        assert scalar(aircraft, "select count(*) from sync.quarantine where attempts > 1") == 1
+        waits = scalar_list(
+            aircraft, "select distinct error from sync.quarantine where tbl = 'asset'"
+        )
+        assert waits == [f"waits for the item {bad}, which is in quarantine"]
+        assert (len(ids(aircraft, "item")), len(ids(aircraft, "asset"))) == (2, 1)
+    finally:
+        run(aircraft, "alter table item drop constraint strict")
+    done = retry(aircraft.engine, "aircraft", {})
+    assert (done.resolved, done.refused) == (count + 2, 0)
+    assert (len(ids(aircraft, "item")), len(ids(aircraft, "asset"))) == (3, count + 2)
+
+
 def test_a_later_row_of_the_key_takes_its_place(aircraft: End, down: Packer) -> None:
     key, gone, still = uuid4(), uuid4(), uuid4()
     down.send(Rows("item", ITEM, [(one, "opera", "{}") for one in (key, gone, still)]))
