@@ -16,10 +16,11 @@ went back; that it is behind, which a crash in between leaves, means nothing.
 
 **What holds at any moment**, aboard: each row that the hangar has not acknowledged is recorded and
 unclaimed, or in a change-set of the present history that is in the outbox or can be sealed again, or in a
-change-set of a former history that these books have forgotten, which is kept in `sync/former` until it is
-acknowledged itself. A new history records every row that is still here, as not yet sent, and forgets what
-was claimed; the hangar merges by key, so what it has already is counted once. And no two change-sets of one
-history have one number, so whatever has the number and another hash shows that they are of two.
+change-set of a former history that these books have forgotten, which is kept in `sync/former`, with those
+before it that lay in the outbox, until it is acknowledged itself. A new history records every row that is
+still here, as not yet sent, and forgets what was claimed; the hangar merges by key, so what it has already is
+counted once. And no two change-sets of one history have one number, so whatever has the number and another
+hash shows that they are of two.
 
 At the hangar a new history begins with a snapshot (`sync.snapshot`) instead of rows that are recorded anew.
 """
@@ -275,26 +276,32 @@ def head(connection: Connection, stream: str) -> Noted:
 
 
 def _clear(engine: Engine, settings: Settings, stream: str) -> None:
-    """Take former histories out of the outbox; what these books have forgotten is kept to be sent."""
+    """Take former histories out of the outbox; what these books have forgotten is kept to be sent.
+
+    What they know and have recorded anew goes, but where something forgotten comes after it, which the
+    hangar applies in no other order.
+    """
     known, _ = _known(engine, stream, settings.node)
     present = _folder(settings, stream, known.epoch)
     for folder in files.epoch_folders(present.parent):
         if folder == present:
             continue
-        ours = _hashes(engine, stream) if settings.role == "aircraft" else None
+        kept = files.former(settings) / stream / folder.name
+        # The forgotten ones are the last ones, and are moved last: a crash leaves them here, or all there.
+        if settings.role == "aircraft" and _forgotten(engine, stream, folder):
+            for _, path in list(files.change_sets(folder)):
+                files.move(path, kept / path.name)
         for path in folder.iterdir():
-            seq = changeset.sequence(path.name)
-            if ours is None or seq is None or files.sha256_of(path) in ours:
-                path.unlink()
-            else:
-                files.move(path, files.former(settings) / stream / folder.name / path.name)
+            path.unlink()
         folder.rmdir()
 
 
-def _hashes(engine: Engine, stream: str) -> set[str]:
+def _forgotten(engine: Engine, stream: str, folder: Path) -> bool:
+    """Return whether a folder of the outbox has change-sets that these books do not know."""
     with engine.connect() as connection:
-        return set(
+        ours = set(
             connection.scalars(
                 text("select sha256 from sync.batch where stream = :stream"), {"stream": stream}
             )
         )
+    return any(files.sha256_of(path) not in ours for _, path in files.change_sets(folder))

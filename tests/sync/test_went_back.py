@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import pytest
 
 from sync import epoch, files, seal, session, state
 from sync import hangar as hangar_side
-from tests.sync.ends import End, add_events, ids, run, scalar
+from tests.sync.ends import End, PowerCut, add_events, ids, run, scalar
 from tests.sync.landing import Saved, beat, copying, history, land, settled
 
 pytestmark = pytest.mark.postgres
@@ -63,6 +64,43 @@ class TestTheAircraftsDatabaseIsOfYesterday:
         assert ids(hangar) == sorted({*today, *ids(aircraft)})
         settled(aircraft, hangar)
         assert ids(hangar) == sorted({*today, *ids(aircraft)})
+
+    @pytest.mark.parametrize("moved", [0, 1, 2, 3])
+    def test_what_was_never_sent_comes_with_what_was_sealed_before_it(
+        self, aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch, moved: int
+    ) -> None:
+        add_events(aircraft, 3)
+        land(aircraft, hangar)
+        beat(aircraft, hangar)
+        for count in (1, 2):
+            add_events(aircraft, count)
+            seal.seal_all(aircraft.engine, aircraft.settings)
+        # These books know two change-sets that the hangar has not, and forget the one after them.
+        yesterday = Saved.of(aircraft)
+        add_events(aircraft, 4)
+        seal.seal_all(aircraft.engine, aircraft.settings)
+        today = ids(aircraft)
+        yesterday.put_back()
+        self.lose_power_after(moved, aircraft, monkeypatch)
+        land(aircraft, hangar)
+        assert ids(hangar) == today
+        settled(aircraft, hangar)
+
+    @staticmethod
+    def lose_power_after(moved: int, aircraft: End, monkeypatch: pytest.MonkeyPatch) -> None:
+        move, left = files.move, [moved]
+
+        def until(source: Path, target: Path) -> None:
+            if source.suffix == ".cs":
+                if not left[0]:
+                    raise PowerCut
+                left[0] -= 1
+            move(source, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "move", until)
+            with suppress(PowerCut):
+                seal.seal_all(aircraft.engine, aircraft.settings)
 
     def test_it_may_go_back_again_and_again(self, aircraft: End, hangar: End) -> None:
         ever: set[UUID] = set()
