@@ -34,6 +34,13 @@ __all__ = ["STEPS", "Fold", "Outcome", "apply_all", "apply_stream", "received_st
 
 STEPS = ("checked", "locked", "loaded", "ledger", "committed")
 
+_GOES_ON: tuple[held.State | None, str] = (None, "")
+_STANDS: dict[type[Exception], held.State] = {
+    Parked: "waiting_schema",
+    Refused: "stopped",
+    Diverged: "diverged",
+}
+
 
 def _nothing(step: str) -> None:
     """No one watches the steps."""
@@ -94,6 +101,8 @@ def apply_stream(
 ) -> Outcome:
     """Apply the stream's waiting change-sets in order, each exactly once.
 
+    A history that stands still does not stop another one of an aircraft.
+
     Arguments: `vouched` are those that may be applied, None: all; `folds` maps a table
     to a function that is called in the same transaction with the name of the temporary table of rows
     that came; `at` is told each step (`checked`, `locked`, `loaded`, `ledger`, `committed`); tests kill
@@ -103,29 +112,29 @@ def apply_stream(
     Outcome(batches=1, rows=180, problems=[])
     """
     outcome = Outcome()
-    state: held.State | None = None
-    why = ""
+    present = left = _GOES_ON
     try:
         for folder, one in chain.chains(engine, settings, peer, stream):
+            stands = _GOES_ON
             try:
                 _go_on(
                     engine, settings, folder, one, peer, stream, vouched, folds or {}, at, outcome
                 )
-            except Diverged as diverged:
-                # What does not fit into a history that was left came in the one after it, too.
-                state, why = ("diverged", str(diverged)) if one.present else (state, why)
-            else:
-                state, why = (None, "") if one.present else (state, why)
-    except Parked as parked:
-        outcome.waiting.append(f"{peer}/{stream}/{parked}")
-        state, why = "waiting_schema", str(parked)
-    except Refused as refusal:
-        state, why = "stopped", str(refusal)
-    except Diverged as diverged:
-        state, why = "diverged", str(diverged)
-    if state in ("stopped", "diverged"):
-        outcome.problems.append(f"{peer}/{stream}: {why}")
-    held.note(engine, peer, stream, state, why)
+            except (Parked, Refused, Diverged) as error:
+                stands = _STANDS[type(error)], str(error)
+            if stands[0] == "waiting_schema":
+                outcome.waiting.append(f"{peer}/{stream}/{stands[1]}")
+            if one.present:
+                # Where another one begins, the one before it is left.
+                present, stands = stands, present
+            # What does not fit into a history that was left came in the one after it, too.
+            left = stands if stands[0] == "stopped" else left
+    except (Refused, Diverged) as error:
+        present = _STANDS[type(error)], str(error)
+    for state, why in (present, left):
+        if state in ("stopped", "diverged"):
+            outcome.problems.append(f"{peer}/{stream}: {why}")
+    held.note(engine, peer, stream, *(present if present[0] else left))
     return outcome
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from sync import epoch, files, seal, session, state
+from sync import epoch, files, held, seal, session, state
 from sync import hangar as hangar_side
 from tests.sync.ends import End, PowerCut, add_events, ids, run, scalar
 from tests.sync.landing import Saved, beat, copying, history, land, settled
@@ -101,6 +101,31 @@ class TestTheAircraftsDatabaseIsOfYesterday:
             patched.setattr(files, "move", until)
             with suppress(PowerCut):
                 seal.seal_all(aircraft.engine, aircraft.settings)
+
+    def test_what_the_hangar_refuses_of_a_history_does_not_stop_the_one_after_it(
+        self, aircraft: End, hangar: End
+    ) -> None:
+        add_events(aircraft, 3)
+        land(aircraft, hangar)
+        yesterday = Saved.of(aircraft)
+        run(hangar, "alter table usage_event add constraint no check (kind <> 'odd')")
+        try:
+            add_events(aircraft, 20, kind="odd")
+            land(aircraft, hangar)
+            yesterday.put_back()
+            add_events(aircraft, 2)
+            for _ in range(2):
+                (problem,) = land(aircraft, hangar).problems
+                assert "000000000002.cs: the database refused a row" in problem
+            assert ids(hangar) == ids(aircraft)
+            standing = held.held(hangar.engine)["EC-TAA"]["use"]
+            assert "the database refused a row" in standing["why"]
+        finally:
+            run(hangar, "alter table usage_event drop constraint no")
+        land(aircraft, hangar)
+        settled(aircraft, hangar)
+        assert len(ids(hangar)) == 25
+        assert held.held(hangar.engine) == {}
 
     def test_it_may_go_back_again_and_again(self, aircraft: End, hangar: End) -> None:
         ever: set[UUID] = set()
