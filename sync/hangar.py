@@ -102,9 +102,9 @@ def forget(
         kept = settings.sync_dir / "retired" / f"{name}-{clock():%Y%m%dT%H%M%SZ}"
         kept.parent.mkdir(mode=0o700, exist_ok=True)
         inbox.rename(kept)
-    # A new box numbers its change-sets from one, in an epoch of its own.
+    # A new box numbers its change-sets from one, in an epoch of its own; the same one may come back in its.
     with engine.begin() as connection:
-        for book in ("cursor", "held", "need"):
+        for book in ("cursor", "applied", "held", "need"):
             connection.execute(
                 text(f"delete from sync.{book} where peer = :peer"),  # noqa: S608
                 {"peer": name},

@@ -292,12 +292,14 @@ def test_a_hangar_that_lost_what_it_acknowledged_is_sent_all_there_is(
     assert ids(hangar) == ids(aircraft)
 
 
+@pytest.mark.parametrize("acknowledged", [True, False])
 def test_a_box_that_the_hangar_forgot_and_that_comes_back_sends_all_it_has(
-    aircraft: End, hangar: End
+    aircraft: End, hangar: End, acknowledged: bool
 ) -> None:
     add_events(aircraft, 3)
     land(aircraft, hangar)
-    beat(aircraft, hangar)
+    if acknowledged:
+        beat(aircraft, hangar)
     hangar_side.forget(hangar.engine, hangar.settings, "EC-TAA")
     add_events(aircraft, 2)
     for _ in range(2):
