@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -140,7 +141,10 @@ def vouched(settings: Settings, peer: str) -> Vouched:
     except FileNotFoundError:
         return {}
     except (BadIndex, signature.BadSignature) as error:
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
         raise BadIndex(
             f"{peer}/{NAME}: {error}. Nothing that came with it is applied; it was removed, and the "
             "next synchronisation brings another"
@@ -164,7 +168,14 @@ def _vouched(settings: Settings, peer: str, path: Path) -> Vouched:
         if found["node"] != peer:
             raise BadIndex(f"expected the index of {peer}, found that of {str(found['node'])[:40]}")
         return dict(_named(entry) for entry in found["files"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise BadIndex(f"expected the fields of format {FORMAT}, found {error!r}") from None
 
 

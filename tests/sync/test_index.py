@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -138,12 +139,26 @@ def _pipe(inbox: Path, settings: Settings) -> None:
     os.mkfifo(inbox / index.NAME)
 
 
+def _folder(inbox: Path, settings: Settings) -> None:
+    (inbox / index.NAME).unlink()
+    (inbox / index.NAME / "use").mkdir(parents=True)
+
+
 def _format(inbox: Path, settings: Settings) -> None:
     sign_anew(inbox, settings.ssh_key, format=9)
 
 
 def _no_list(inbox: Path, settings: Settings) -> None:
     sign_anew(inbox, settings.ssh_key, files=7)
+
+
+def _no_number(inbox: Path, settings: Settings) -> None:
+    sign_anew(inbox, settings.ssh_key, files=[{**vars(index.listed(inbox)[0]), "seq": math.inf}])
+
+
+def _nested(inbox: Path, settings: Settings) -> None:
+    (inbox / index.NAME).unlink()
+    (inbox / index.NAME).write_bytes(b'{,"signature":' + b"[" * 100_000 + b"}\n")
 
 
 def _large(inbox: Path, settings: Settings) -> None:
@@ -160,8 +175,11 @@ def _large(inbox: Path, settings: Settings) -> None:
         (_cut, "expected a signature at its end"),
         (_link, "expected a file, found something else"),
         (_pipe, "expected a file, found something else"),
+        (_folder, "expected a file, found something else"),
         (_format, "expected format 1, found 9"),
         (_no_list, "expected the fields of format 1"),
+        (_no_number, "expected the fields of format 1"),
+        (_nested, "expected a signature at its end"),
         (_large, "expected at most 16777216 bytes"),
     ],
 )
