@@ -30,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -134,7 +134,7 @@ def follow(
     """
     known, here = _known(engine, stream, settings.node)
     # Before the books are asked: what is acknowledged in between loses its file after they say so.
-    lying = {seq for seq, _ in files.change_sets(_folder(settings, stream, known.epoch))}
+    lying = dict(files.change_sets(_folder(settings, stream, known.epoch)))
     file = noted(settings, stream)
     holds = file is not None and _holds(engine, stream, file)
     why = reason(known, here, file, holds)
@@ -247,19 +247,22 @@ def _holds(engine: Engine, stream: str, file: Noted) -> bool:
     return bool(found)
 
 
-def _vanished(engine: Engine, stream: str, epoch: UUID, lying: set[int]) -> str | None:
+def _vanished(engine: Engine, stream: str, epoch: UUID, lying: Mapping[int, Path]) -> str | None:
     with engine.connect() as connection:
-        sent = connection.scalars(
+        sent = connection.execute(
             text(
-                "select seq from sync.batch "
+                "select seq, sha256 from sync.batch "
                 "where (stream, epoch, state) = (:stream, :epoch, 'published') order by seq"
             ),
             {"stream": stream, "epoch": epoch},
         ).all()
-    gone = [seq for seq in sent if seq not in lying]
-    if not gone:
-        return None
-    return f"change-set {gone[0]} was not acknowledged, and is not in the outbox any more"
+    for row in sent:
+        if row.seq not in lying:
+            return f"change-set {row.seq} was not acknowledged, and is not in the outbox any more"
+        # One that is gone by now was acknowledged since.
+        if files.sha256_of(lying[row.seq]) not in (None, row.sha256):
+            return f"change-set {row.seq} was not acknowledged, and is damaged in the outbox"
+    return None
 
 
 def head(connection: Connection, stream: str) -> Noted:
@@ -288,20 +291,29 @@ def _clear(engine: Engine, settings: Settings, stream: str) -> None:
             continue
         kept = files.former(settings) / stream / folder.name
         # The forgotten ones are the last ones, and are moved last: a crash leaves them here, or all there.
-        if settings.role == "aircraft" and _forgotten(engine, stream, folder):
-            for _, path in list(files.change_sets(folder)):
-                files.move(path, kept / path.name)
+        for path in _forgotten(engine, stream, folder) if settings.role == "aircraft" else ():
+            files.move(path, kept / path.name)
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
 
 
-def _forgotten(engine: Engine, stream: str, folder: Path) -> bool:
-    """Return whether a folder of the outbox has change-sets that these books do not know."""
+def _forgotten(engine: Engine, stream: str, folder: Path) -> list[Path]:
+    """Return what is whole in a folder of the outbox, if these books do not know all of it."""
     with engine.connect() as connection:
         ours = set(
             connection.scalars(
                 text("select sha256 from sync.batch where stream = :stream"), {"stream": stream}
             )
         )
-    return any(files.sha256_of(path) not in ours for _, path in files.change_sets(folder))
+    whole = [path for _, path in files.change_sets(folder) if _is_whole(path)]
+    return whole if any(files.sha256_of(path) not in ours for path in whole) else []
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            changeset.check(file, path.name)
+    except changeset.BadChangeSet:
+        return False
+    return True

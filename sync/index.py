@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import stat
@@ -34,6 +35,8 @@ __all__ = ["NAME", "BadIndex", "Entry", "Vouched", "listed", "vouched", "write"]
 NAME = "index.json"
 FORMAT = 1
 MAX_BYTES = 16 * 2**20
+
+log = logging.getLogger(__name__)
 
 
 class BadIndex(Exception):
@@ -75,6 +78,13 @@ def _listed(base: Path) -> Iterator[Entry]:
             except FileNotFoundError:
                 # Acknowledged in between.
                 continue
+            except changeset.BadChangeSet as error:
+                # The others go on.
+                log.error(
+                    "%s is damaged and is not offered: %s. Remove it: what is lacking is sent otherwise",
+                    path,
+                    error,
+                )
 
 
 # A change-set is immutable, and each aircraft's offer has a name of its own for the same one.
@@ -99,8 +109,8 @@ def write(settings: Settings, base: Path, *more: Path) -> None:
 
     Arguments: `more` are folders whose change-sets it names, too.
 
-    Raises `signature.BadSignature` when this host's key is of no use, and `changeset.BadChangeSet` for
-    a file of ours that is damaged.
+    A file of ours that is damaged is not named. Raises `signature.BadSignature` when this host's key is of
+    no use.
     """
     told = {
         "format": FORMAT,

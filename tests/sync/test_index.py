@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from common.settings import Settings
-from sync import ack, apply, files, hangar, index, publish, seal, session, signature, state
+from sync import ack, apply, files, index, publish, seal, session, signature, state
+from sync import hangar as hangar_side
 from tests.sync.ends import End, add_events, carry, ids, link_to, run, scalar
 
 pytestmark = pytest.mark.postgres
@@ -299,6 +300,26 @@ def test_aircraft_that_have_come_equally_far_cost_one_signature(
     assert len(made) == 1
 
 
+def test_a_change_set_that_is_damaged_at_the_hangar_is_not_offered_and_stops_nobody(
+    aircraft: End, hangar: End, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(hangar, "insert into aircraft (name, tower) values ('EC-TAA', '10.0.0.1')")
+    survey = "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')"
+    run(hangar, survey)
+    seal.seal_all(hangar.engine, hangar.settings)
+    (first,) = files.outbox(hangar.settings).rglob("*.cs")
+    first.chmod(0o644)
+    os.truncate(first, 20)
+    run(hangar, survey)
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    offered = hangar.settings.sync_dir / "outbox/EC-TAA/down"
+    assert [one.seq for one in index.listed(offered)] == [2]
+    assert "is damaged and is not offered" in caplog.text
+    first.unlink()
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    assert [(one.first_seq, one.seq) for one in index.listed(offered)] == [(0, 2)]
+
+
 def test_a_host_without_its_key_sends_nothing_and_says_so(
     aircraft: End, hangar: End, tmp_path: Path
 ) -> None:
@@ -323,4 +344,4 @@ def test_a_whole_landing_with_signatures(aircraft: End, hangar: End) -> None:
 
 
 def ingest(end: End) -> list[str]:
-    return hangar.ingest(end.engine, end.settings, "EC-TAA").problems
+    return hangar_side.ingest(end.engine, end.settings, "EC-TAA").problems

@@ -273,6 +273,26 @@ class TestCopies:
         assert ids(hangar) == ids(aircraft)
 
 
+@pytest.mark.parametrize("harm", ["empty", "cut", "altered"])
+def test_a_change_set_that_is_damaged_in_the_outbox_is_sent_in_a_new_history(
+    aircraft: End, hangar: End, harm: str
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    beat(aircraft, hangar)
+    for _ in range(2):
+        add_events(aircraft, 100)
+        seal.seal_all(aircraft.engine, aircraft.settings)
+    first, _ = sorted(files.outbox(aircraft.settings).rglob("*.cs"))
+    data = first.read_bytes()
+    first.chmod(0o644)
+    altered = data[:-40] + bytes(byte ^ 255 for byte in data[-40:])
+    first.write_bytes({"empty": b"", "cut": data[:-20], "altered": altered}[harm])
+    assert land(aircraft, hangar).problems == []
+    assert ids(hangar) == ids(aircraft)
+    settled(aircraft, hangar)
+
+
 def test_a_hangar_that_lost_what_it_acknowledged_is_sent_all_there_is(
     aircraft: End, hangar: End
 ) -> None:
