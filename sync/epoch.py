@@ -176,6 +176,8 @@ def begin(
     base = changeset.GENESIS if aboard else hashlib.sha256(new.bytes).hexdigest()
     with engine.begin() as connection:
         key = {"stream": stream, "epoch": new, "base": base, "file": file and file.epoch}
+        # Who takes an acknowledgement holds this before the rest, too (`sync.ack`).
+        connection.execute(text("select from sync.epoch where stream = :stream for update"), key)
         connection.execute(
             text("delete from sync.batch where stream = :stream and state = 'sealed'"), key
         )

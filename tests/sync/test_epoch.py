@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,7 +13,7 @@ from sqlalchemy import text
 
 from common.clock import utc_now
 from common.uuid7 import uuid7
-from sync import ack, epoch, files, seal, state
+from sync import ack, capture, epoch, files, seal, state
 from sync import hangar as hangar_side
 from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
 from tests.sync.landing import history, land, settled
@@ -135,6 +137,30 @@ def test_writers_go_on_while_a_new_history_begins(aircraft: End, hangar: End) ->
     settled(aircraft, hangar)
     assert ids(hangar) == ids(aircraft)
     assert len(ids(hangar)) == 4
+
+
+def test_an_acknowledgement_that_comes_while_a_new_history_begins_waits_for_it(
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    acks = state.acks(hangar.engine, "EC-TAA")
+    with ThreadPoolExecutor(1) as beside:
+
+        def meanwhile(*arguments: Any) -> None:
+            taken.append(beside.submit(ack.accept, aircraft.engine, aircraft.settings, acks))
+            while not scalar(aircraft, "select exists (select from pg_locks where not granted)"):
+                assert not taken[-1].done()
+            monkeypatch.setattr(epoch, "record_all", capture.record_all)
+            capture.record_all(*arguments)
+
+        taken: list[Future[list[str]]] = []
+        monkeypatch.setattr(epoch, "record_all", meanwhile)
+        with seal.alone(aircraft.engine, "use"):
+            epoch.begin(aircraft.engine, aircraft.settings, "use", "a test")
+        assert taken[0].result() == []
+    land(aircraft, hangar)
+    settled(aircraft, hangar)
 
 
 def test_another_change_set_under_an_applied_number_is_named_and_asked_about(
