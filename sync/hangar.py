@@ -131,8 +131,9 @@ def _sweep(engine: Engine, settings: Settings, aircraft: str, now: datetime) -> 
     for folder in chain.strays(engine, settings, aircraft):
         for _, path in files.change_sets(folder):
             # What does not fit came in the next history, too; an aircraft that knows better sends it again.
-            if now.timestamp() - path.stat().st_ctime > REPLAY.total_seconds():
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if now.timestamp() - path.stat().st_ctime > REPLAY.total_seconds():
+                    path.unlink()
     streams = inbox.iterdir() if inbox.is_dir() else ()
     for folder in (epoch for stream in streams for epoch in files.epoch_folders(stream)):
         _remove_orphans(folder, now)

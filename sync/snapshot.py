@@ -9,7 +9,10 @@ being recorded anew, after the hangar's database was restored, begins with one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from math import inf
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
@@ -125,14 +128,10 @@ def prune(engine: Engine, settings: Settings, stream: str, now: datetime) -> Non
     with engine.connect() as connection:
         last = epoch.head(connection, stream)
     folder = files.sealed_path(settings, stream, last.epoch, 1).parent
-    old = now.timestamp() - KEPT.total_seconds()
     for path in [path for _, path in files.snapshots(folder)][:-1]:
-        if path.stat().st_nlink == 1:
-            path.unlink()
+        _remove_unlinked(path, inf)
     for _, path in files.change_sets(folder):
-        found = path.stat()
-        if found.st_nlink == 1 and found.st_mtime < old:
-            path.unlink()
+        _remove_unlinked(path, now.timestamp() - KEPT.total_seconds())
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -146,3 +145,11 @@ def prune(engine: Engine, settings: Settings, stream: str, now: datetime) -> Non
                 "lying": [seq for seq, _ in files.change_sets(folder)],
             },
         )
+
+
+def _remove_unlinked(path: Path, before: float) -> None:
+    # Another process, for another aircraft, may be doing the same.
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        if found.st_nlink == 1 and found.st_mtime < before:
+            path.unlink()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -197,6 +197,23 @@ def test_what_nobody_lacks_goes_after_a_week(aircraft: End, hangar: End) -> None
     assert kept == set(offered(hangar, "EC-TAB"))
     gone = scalar(hangar, "select count(*) from sync.batch where state = 'acked'")
     assert int(str(gone)) >= 3
+
+
+def test_two_who_remove_at_once_do_not_hinder_each_other(
+    hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(hangar, 10)
+    seal.seal_all(hangar.engine, hangar.settings)
+    change_sets = files.change_sets
+
+    def removed_meanwhile(folder: Path) -> Iterator[tuple[int, Path]]:
+        for seq, path in list(change_sets(folder)):
+            path.unlink()
+            yield seq, path
+
+    monkeypatch.setattr(files, "change_sets", removed_meanwhile)
+    snapshot.prune(hangar.engine, hangar.settings, "cat", utc_now() + timedelta(days=8))
+    assert scalar(hangar, "select state from sync.batch where stream = 'cat'") == "acked"
 
 
 @pytest.mark.parametrize("step", snapshot.STEPS)
