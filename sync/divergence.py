@@ -79,9 +79,8 @@ def went_back(
     """
     if there.get("epoch") in former:
         return True
+    # Of one that is new here nothing was applied yet.
     head = came if came and came["epoch"] == there.get("epoch") else None
-    if came and head is None:
-        return False
     sealed, acked = there.get("sealed"), there.get("acked")
     seq = head["seq"] if head else 0
     behind = isinstance(sealed, int) and sealed < seq

@@ -312,6 +312,27 @@ def test_a_hangar_that_lost_what_it_acknowledged_is_sent_all_there_is(
     assert ids(hangar) == ids(aircraft)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_hangar_that_forgot_a_whole_history_is_sent_all_there_is(
+    aircraft: End, hangar: End, more: int
+) -> None:
+    add_events(aircraft, 3)
+    land(aircraft, hangar)
+    yesterday = Saved.of(hangar)
+    with seal.alone(aircraft.engine, "use"):
+        epoch.begin(aircraft.engine, aircraft.settings, "use", "a test")
+    add_events(aircraft, 2)
+    land(aircraft, hangar)
+    beat(aircraft, hangar)
+    yesterday.put_back()
+    shutil.rmtree(files.inbox(hangar.settings, "EC-TAA"))
+    add_events(aircraft, more)
+    for _ in range(3):
+        land(aircraft, hangar)
+    settled(aircraft, hangar)
+    assert ids(hangar) == ids(aircraft)
+
+
 @pytest.mark.parametrize("acknowledged", [True, False])
 def test_a_box_that_the_hangar_forgot_and_that_comes_back_sends_all_it_has(
     aircraft: End, hangar: End, acknowledged: bool
