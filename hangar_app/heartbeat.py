@@ -236,6 +236,8 @@ def receive(
     acks = streams.acks(body.node)
     # What was applied and waits for the archive to be acknowledged is still called pushed.
     came = body.pushed and due.unapplied
+    # Taking in lays out anew what each aircraft lacks, by what it said last.
+    came |= due.unoffered
     kinds = wanted(body, due.names, came, stored.waits, stored.offered)
     jobs = work.start(session, kinds, now, body.node) if kinds else []
     session.commit()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
+from uuid import UUID
 
 from sqlalchemy import Engine, text
 
@@ -27,7 +28,7 @@ class Due:
     began to follow the manifest that it names (`sync.issue.Head`).
 
     Arguments: `wants` are streams of it that should be sent anew, and `former` is how far what it keeps of
-    histories that it left was applied, by stream and history.
+    histories that it left was applied, by stream and history; `unoffered`: nothing lies ready of what is due.
     """
 
     names: list[str]
@@ -35,6 +36,7 @@ class Due:
     urgent: dict[str, Any] | None = None
     wants: dict[str, str] = field(default_factory=dict)
     former: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unoffered: bool = False
 
 
 class Head(TypedDict):
@@ -207,16 +209,18 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     >>> due(engine, settings, "EC-TAA", {"down": {"cat": {"seq": 3}}})  # doctest: +SKIP
     Due(names=['cat', 'usr', 'content'], unapplied=False)
     """
-    wanted = []
+    wanted, unoffered = [], False
     came = _received(engine, node_name(aircraft))
     if _up_due(came.heads, files.inbox(settings, node_name(aircraft)), body):
         wanted.append("up")
+    outbox = settings.sync_dir / "outbox" / node_name(aircraft)
     down = _mapping(body.get("down"))
     for stream, head in heads(engine).items():
         there = _mapping(down.get(stream))
         if there.get("epoch") != head["epoch"] or there.get("seq") != head["seq"]:
             wanted.append(stream)
-    offered = read_head(settings.sync_dir / "outbox" / node_name(aircraft) / "content" / HEAD)
+            unoffered |= not _lies_ready(outbox / "down" / stream, head, there)
+    offered = read_head(outbox / "content" / HEAD)
     there = _mapping(body.get("content"))
     follows = str(there.get("version", ""))
     if offered.version and (follows != offered.version or there.get("missing_files")):
@@ -243,7 +247,15 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     }
     urgent = offered.urgent(follows) if follows != offered.version else None
     former, lies = _former(engine, node_name(aircraft), up, followed)
-    return Due(wanted, unapplied or lies, urgent, wants, former)
+    return Due(wanted, unapplied or lies, urgent, wants, former, unoffered)
+
+
+def _lies_ready(offer: Path, head: Head, there: Mapping[str, Any]) -> bool:
+    """Return whether anything that is offered of a stream leads on from where an aircraft is."""
+    after = there.get("seq") if there.get("epoch") == head["epoch"] else None
+    folder = offer / files.epoch8(UUID(head["epoch"]))
+    numbers = [seq for seq, _ in (*files.change_sets(folder), *files.snapshots(folder))]
+    return any(seq > after for seq in numbers) if isinstance(after, int) else bool(numbers)
 
 
 def _former(

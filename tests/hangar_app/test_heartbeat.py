@@ -249,6 +249,15 @@ class TestDispatching:
         assert "urgent" not in beat(app).json
         assert beat(app, syncing=True).json["urgent"] == urgent
 
+    def test_what_it_lacks_is_laid_out_where_nothing_lies_ready(
+        self, app, queue, monkeypatch
+    ) -> None:
+        from sync import state
+
+        monkeypatch.setattr(state, "due", lambda *_: state.Due(["cat"], False, unoffered=True))
+        beat(app, heard=[])
+        assert queue.kinds == ["ingest"]
+
     def test_an_aircraft_that_is_behind_is_called_once(self, app, queue) -> None:
         for _ in range(3):
             beat(app)

@@ -163,6 +163,28 @@ class TestTheAircraftsDatabaseIsOfYesterday:
         assert ids(aircraft, "survey") == ids(hangar, "survey")
         assert "cat" not in beat(aircraft, hangar).answer.names
 
+    def test_what_it_forgot_is_laid_out_though_it_has_nothing_to_send(
+        self, aircraft: End, hangar: End
+    ) -> None:
+        """In a landing the hangar does only what heartbeats make it do."""
+        survey = "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')"
+        run(hangar, survey)
+        land(aircraft, hangar)
+        yesterday = Saved.of(aircraft)
+        run(hangar, survey)
+        land(aircraft, hangar)
+        beat(aircraft, hangar)
+        hangar_side.refresh(hangar.engine, hangar.settings)
+        yesterday.put_back()
+        due = beat(aircraft, hangar).answer
+        assert (due.names, due.unapplied, due.unoffered) == (["cat"], False, True)
+        hangar_side.ingest(hangar.engine, hangar.settings, "EC-TAA")
+        due = beat(aircraft, hangar).answer
+        assert (due.names, due.unapplied, due.unoffered) == (["cat"], False, False)
+        session.run(aircraft.settings, aircraft.engine, link=copying(hangar, "EC-TAA"))
+        assert ids(aircraft, "survey") == ids(hangar, "survey")
+        assert beat(aircraft, hangar).answer.names == []
+
 
 class TestTheWholeDiskIsOfYesterday:
     """Database and files agree with each other, so only the hangar knows better."""
