@@ -19,6 +19,7 @@ from sync import ack, files, persons, publish, seal, session, state, tree
 from sync import hangar as hangar_side
 from sync.rsync import Link, Moved, Refused, TransferError
 from tests.sync.ends import End, PowerCut, add_events, ids, link_to, run, scalar
+from tests.sync.test_content import add_item
 
 pytestmark = pytest.mark.postgres
 Clock = Callable[[], datetime]
@@ -161,6 +162,21 @@ def test_a_change_set_removed_in_the_middle_is_asked_for_again(aircraft: End, ha
     assert "up" in beat(aircraft, hangar)
     assert synchronise(aircraft, hangar).problems == []
     assert ids(hangar) == ids(aircraft)
+
+
+def test_a_change_set_that_the_disk_spoilt_at_the_hangar_keeps_no_content_back(
+    aircraft: End, hangar: End
+) -> None:
+    run(hangar, "insert into survey (id, question, choices) values (gen_random_uuid(), '{}', '[]')")
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    (sealed,) = (files.outbox(hangar.settings) / "cat").rglob("0*1.cs")
+    sealed.chmod(0o644)
+    sealed.write_bytes(b"spoilt")
+    film = str(add_item(hangar, 1, {"film.mp4": b"film"}))
+    hangar_side.refresh(hangar.engine, hangar.settings)
+    assert publish.publish(hangar.engine, hangar.settings) == []
+    session.run(aircraft.settings, aircraft.engine, link=link_to(hangar, "EC-TAA"))
+    assert list(tree.shown(aircraft.settings.content_dir)) == [film]
 
 
 def test_what_did_not_come_over_is_said_and_does_not_count_as_pushed(
