@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
 
+from common import users
 from common.settings import Settings
 from fleet import packages
 from sync import capture
-from tests.sync.ends import End
+from tests.sync.ends import End, run
+from tests.sync.packed import Packer
+from tests.sync.people import Clock, Fleet
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,3 +48,43 @@ def aircraft(new_end: Callable[..., End]) -> End:
 def hangar(new_end: Callable[..., End]) -> End:
     """The hangar."""
     return new_end("hangar", "hangar")
+
+
+@pytest.fixture
+def up(hangar: End) -> Packer:
+    return Packer(hangar, "EC-TAA", "use")
+
+
+@pytest.fixture
+def down(aircraft: End) -> Packer:
+    return Packer(aircraft, "hangar", "cat")
+
+
+@pytest.fixture
+def strict(hangar: End) -> Iterator[None]:
+    """The hangar takes no event of the kind `play`."""
+    run(hangar, "alter table usage_event add constraint strict check (kind <> 'play')")
+    yield
+    run(hangar, "alter table usage_event drop constraint if exists strict")
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password's hash is slow on purpose; what is tested here is not how slow."""
+    make = users.generate_password_hash
+    monkeypatch.setattr(
+        users, "generate_password_hash", lambda word, method: make(word, "pbkdf2:sha256:1")
+    )
+
+
+@pytest.fixture
+def fleet(hangar: End, new_end: Callable[..., End], clock: Clock) -> Fleet:
+    return Fleet(hangar, {name: new_end(name) for name in ("EC-TAA", "EC-TAB", "EC-TAC")}, clock)
+
+
+@pytest.fixture
+def twice(fleet: Fleet) -> tuple[UUID, UUID]:
+    """One person with two accounts, made aboard two aircraft while neither knew of the other."""
+    first, second = fleet.register("EC-TAA"), fleet.register("EC-TAB", who="A. Lovelace")
+    fleet.land("EC-TAA", "EC-TAB", "EC-TAA", "EC-TAC")
+    return first, second

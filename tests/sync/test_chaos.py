@@ -18,7 +18,7 @@ from ci.faults.sync.stand import Ends, Stand
 from ci.story.teller import NotSo
 from tests.conftest import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 _number = itertools.count()
 

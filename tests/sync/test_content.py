@@ -19,7 +19,7 @@ import pytest
 from common.database import session as database_session
 from common.schema import Asset, Item
 from common.settings import LinkRule
-from sync import content, files, holding, overtake, policy, publish, rsync, shown, tree
+from sync import content, files, holding, policy, publish, rsync, shown, tree
 from sync.policy import Policy
 from sync.rsync import Link, LinkLost, Moved
 from tests.sync.ends import End, link_to, run
@@ -351,26 +351,6 @@ def test_what_may_not_pass_now_waits_with_the_reason_until_the_way_is_another(
     assert "waiting" not in holding.local_state(aircraft.settings, clock=clock)
 
 
-def test_what_is_more_urgent_is_not_forgotten_when_the_transfer_ends_as_it_is_stopped(
-    aircraft: End, hangar: End, clock: Clock
-) -> None:
-    film = str(add_item(hangar, 1, {"film.mp4": bytes_of(5000, 1)}))
-    offer(hangar, aircraft, clock)
-    way = link_to(hangar, "EC-TAA")
-
-    class Quick(Link):
-        def fetch(self, hashes: object, staging: Path, *, stop: object, **_: object) -> Moved:
-            said = {"version": "new", "priority": 1, "valid_to": None}
-            overtake.ask(aircraft.settings, said)
-            assert stop()  # type: ignore[operator]
-            return way.fetch(hashes, staging)  # type: ignore[arg-type]
-
-    quick = Quick(way.host, way.shell)
-    received = content.receive(aircraft.settings, quick, lambda line: None, clock=clock)
-    assert received.overtaken, "the new manifest is to be pulled"
-    assert list(visible(aircraft)) == [film], "and what came is here"
-
-
 def test_what_waits_keeps_no_file_from_an_item_that_shares_it(
     aircraft: End, hangar: End, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,22 +379,3 @@ def test_how_large_an_item_may_be_is_asked_of_each_alone(
     )
     receive(hangar, aircraft, clock)
     assert sorted(visible(aircraft)) == papers
-
-
-def test_what_was_damaged_at_the_hangar_is_offered_anew_when_it_is_imported_again(
-    aircraft: End, hangar: End, clock: Clock
-) -> None:
-    data = bytes_of(5000, 1)
-    film = str(add_item(hangar, 1, {"film.mp4": data}))
-    offer(hangar, aircraft, clock)
-    (blob,) = (hangar.settings.content_dir / "blobs").glob("??/*")
-    blob.chmod(0o644)
-    blob.write_bytes(bytes(5000))
-    (problem,) = receive(hangar, aircraft, clock).problems
-    assert "expected sha256" in problem
-    given = hangar.settings.state_dir / "given" / "film.mp4"
-    given.write_bytes(data)
-    publish.store(hangar.settings, given)
-    offer(hangar, aircraft, clock)
-    assert receive(hangar, aircraft, clock).problems == []
-    assert list(visible(aircraft)) == [film]

@@ -18,7 +18,7 @@ from sync import hangar as hangar_side
 from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
 from tests.sync.landing import history, land, settled
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 HERE = epoch.Here("EC-TAA", "7/1", "00000001")

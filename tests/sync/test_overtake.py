@@ -13,13 +13,14 @@ import pytest
 
 from ci.story.teller import eventually
 from common.settings import Settings
+from sync import content, overtake, publish, session, state, tree
 from sync import hangar as hangar_side
-from sync import overtake, publish, session, state, tree
 from sync.issue import Head
 from sync.manifest import Item, Manifest, urgency
 from sync.overtake import STOP_COST_S, Overtaking, ask
+from sync.rsync import Link, Moved
 from tests.sync.ends import End, link_to, run
-from tests.sync.test_content import add_item, bytes_of
+from tests.sync.test_content import add_item, bytes_of, offer, visible
 
 NEVER = urgency(100, None)
 FILM, STALL = 8_000_000, 5_000_000
@@ -132,6 +133,7 @@ def test_what_is_known_of_versions_does_not_grow_for_ever() -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_the_newspaper_is_first_and_the_film_goes_on_from_where_it_was(
     aircraft: End, hangar: End
 ) -> None:
@@ -186,3 +188,25 @@ def _running(program: str, place: str) -> list[str]:
         ["pgrep", "-af", f"{program}.*{Path(place)}"], capture_output=True, text=True, check=False
     )
     return found.stdout.splitlines()
+
+
+@pytest.mark.postgres
+def test_what_is_more_urgent_is_not_forgotten_when_the_transfer_ends_as_it_is_stopped(
+    aircraft: End, hangar: End, clock: Clock
+) -> None:
+    run(hangar, "insert into aircraft (name, tower, airline) values ('EC-TAA', 'a', 'TA')")
+    film = str(add_item(hangar, 1, {"film.mp4": bytes_of(5000, 1)}))
+    offer(hangar, aircraft, clock)
+    way = link_to(hangar, "EC-TAA")
+
+    class Quick(Link):
+        def fetch(self, hashes: object, staging: Path, *, stop: object, **_: object) -> Moved:
+            said = {"version": "new", "priority": 1, "valid_to": None}
+            overtake.ask(aircraft.settings, said)
+            assert stop()  # type: ignore[operator]
+            return way.fetch(hashes, staging)  # type: ignore[arg-type]
+
+    quick = Quick(way.host, way.shell)
+    received = content.receive(aircraft.settings, quick, lambda line: None, clock=clock)
+    assert received.overtaken, "the new manifest is to be pulled"
+    assert list(visible(aircraft)) == [film], "and what came is here"

@@ -19,7 +19,7 @@ from tests.sync.ends import End, link_to, run
 from tests.sync.test_content import add_item, bytes_of
 from tests.watcher import Watcher
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 MOST = 4  # disks that are looked at after each operation
 

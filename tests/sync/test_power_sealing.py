@@ -21,7 +21,7 @@ from tests.sync.ends import End, add_events, ids
 from tests.sync.test_seal import sealed_files, sent_keys
 from tests.watcher import Killed, Watcher
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 MOST = 4  # disks that are looked at after each operation
 LEDGER = ("batch", "dirty")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from common.clock import utc_now
-from sync import apply, held, load, quarantine, setup, users
+from sync import apply, held, load, quarantine, users
 from sync.retry import retry
 from tests.sync.ends import End, PowerCut, cut_at, ids, run, scalar, scalar_list
 from tests.sync.packed import Packer, Rows
@@ -42,24 +41,6 @@ def poster(key: UUID, item: UUID) -> Rows:
 def ingest(end: End, peer: str = "EC-TAA") -> apply.Outcome:
     folds = users.folds(utc_now) if end.settings.role == "hangar" else {}
     return apply.apply_all(end.engine, end.settings, peer, folds=folds)
-
-
-@pytest.fixture
-def up(hangar: End) -> Packer:
-    return Packer(hangar, "EC-TAA", "use")
-
-
-@pytest.fixture
-def down(aircraft: End) -> Packer:
-    return Packer(aircraft, "hangar", "cat")
-
-
-@pytest.fixture
-def strict(hangar: End) -> Iterator[None]:
-    """The hangar takes no event of the kind `play`."""
-    run(hangar, "alter table usage_event add constraint strict check (kind <> 'play')")
-    yield
-    run(hangar, "alter table usage_event drop constraint if exists strict")
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 400])
@@ -373,69 +354,3 @@ def test_what_came_is_applied_though_quarantine_cannot_be_looked_at(
     (problem,) = ingest(hangar).problems
     assert "could not be tried again now: lock timeout" in problem
     assert len(ids(hangar)) == 3
-
-
-def test_who_settles_persons_alone_comes_before_who_asks_for_them(hangar: End, up: Packer) -> None:
-    """The other way round two that try again at once wait for each other."""
-    up.send(events(1, bad=1))
-    said = ("id", "user_id", "field", "value", "hlc", "aircraft")
-    event = (uuid4(), uuid4(), "phone", '"x"', 1, "EC-TAA")
-    Packer(hangar, "EC-TAA", "usr").send(Rows("user_event", said, [event]))
-    assert ingest(hangar).quarantined == 2
-    for table, right in (("usage_event", '{"kind": "play"}'), ("user_event", '{"field": "name"}')):
-        run(hangar, f"update sync.quarantine set row = row || '{right}' where tbl = '{table}'")
-    locks: list[Any] = []
-
-    def watched(fold: load.Fold) -> load.Fold:
-        def call(connection: Connection, incoming: str) -> None:
-            fold(connection, incoming)
-            query = (
-                "select mode from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
-            )
-            locks.append(sorted(connection.scalars(text(query))))
-
-        return call
-
-    folds = {table: watched(fold) for table, fold in users.folds(utc_now).items()}
-    assert retry(hangar.engine, "hangar", folds).resolved == 2
-    assert locks == [["ExclusiveLock"], ["ExclusiveLock", "ShareLock"]]
-
-
-def test_a_row_that_an_erasure_removed_does_not_stand_for_the_next_one(hangar: End) -> None:
-    """Rows with other columns are tried apart, and one of the first may be the wish to be forgotten."""
-    packer, ada = Packer(hangar, "EC-TAA", "usr"), uuid4()
-    columns = ("id", "user_id", "field", "value", "hlc", "aircraft")
-    rows = [(uuid4(), user, "phone", '"x"', 1, "EC-TAA") for user in (ada, uuid4(), uuid4())]
-    packer.send(Rows("user_event", columns, rows))
-    packer.send(
-        Rows(
-            "user_event",
-            (*columns, "at"),
-            [(uuid4(), ada, "gone", '""', 1, "EC-TAA", "2026-11-26")],
-        )
-    )
-    assert ingest(hangar).quarantined == 4
-    run(hangar, "update sync.quarantine set row = row || '{\"field\": \"erase\"}' where row ? 'at'")
-    done = retry(hangar.engine, "hangar", users.folds(utc_now))
-    assert done.refused == 2
-    assert scalar_list(hangar, STATES) == [f"open {row[0]}" for row in rows[1:]]
-
-
-def test_what_was_decided_is_kept_for_a_while_only(hangar: End, up: Packer) -> None:
-    up.send(events(3, bad=3))
-    ingest(hangar)
-    run(
-        hangar,
-        "update sync.quarantine set state = 'dropped', decided_at = now() - interval '31 days' "
-        "where id = (select min(id) from sync.quarantine)",
-    )
-    retry(hangar.engine, "hangar", {})
-    assert len(scalar_list(hangar, STATES)) == 2
-
-
-def test_after_a_migration_all_are_tried_again(hangar: End, up: Packer, strict: None) -> None:
-    up.send(events(2))
-    assert ingest(hangar).quarantined == 2
-    run(hangar, "alter table usage_event drop constraint strict")
-    setup.setup(hangar.engine, "hangar")
-    assert len(ids(hangar)) == 2

@@ -14,7 +14,7 @@ from sync import hangar as hangar_side
 from tests.conftest import PostgresServer
 from tests.sync.ends import End, add_events, ids, link_to, run, scalar
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 NAME = "EC-TAA"
 HERE = "(pg_current_wal_insert_lsn() - '0/0')::bigint"

@@ -18,7 +18,7 @@ from sync.watch import RATE_AFTER_S, Watch
 from tests.sync.ends import End, add_events, run
 from tests.sync.test_content import add_item, bytes_of, offer, receive, visible
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 Clock = Callable[[], datetime]
 MB = 1_000_000
 

@@ -21,7 +21,7 @@ from sync.rsync import Link, Moved, Refused, TransferError
 from tests.sync.ends import End, PowerCut, add_events, ids, link_to, run, scalar
 from tests.sync.test_content import add_item
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 Clock = Callable[[], datetime]
 # After whatever the tests' clock says, so that no edit is ahead of when it was received.
 LANDED = datetime(2026, 11, 24, tzinfo=UTC)

@@ -21,7 +21,7 @@ from tests.conftest import PostgresServer
 from tests.sync.ends import End, scalar
 from tests.sync.packed import Packer, Rows
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 # One row of each model that travels, as every schema so far could have written it.
 SAMPLES = {

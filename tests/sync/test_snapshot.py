@@ -16,7 +16,7 @@ from sync.shelf import Choice, Shelf, Told, choose, suffices
 from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
 from tests.sync.landing import Saved, beat, copying, land
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 SHELF = Shelf(UUID(int=1), 4, {2: 10, 3: 20, 4: 30}, {2: 45, 4: 100}, 100.0, frozenset({4}))
 

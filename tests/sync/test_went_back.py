@@ -18,7 +18,7 @@ from sync import hangar as hangar_side
 from tests.sync.ends import End, PowerCut, add_events, ids, run, scalar
 from tests.sync.landing import Saved, beat, copying, history, land, settled
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 
 from common.database import session as database_session
 from common.schema import Asset
-from sync import content, holding, shown, tree
+from sync import content, holding, publish, shown, tree
 from sync.content import TRIES
 from sync.rsync import Link, Moved
 from tests.sync.ends import End, link_to, run
 from tests.sync.test_content import add_item, bytes_of, offer, receive, visible
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 Clock = Callable[[], datetime]
 
 
@@ -247,3 +247,22 @@ def test_what_cannot_come_before_it_ends_is_not_sent(
     told = holding.local_state(aircraft.settings, clock=clock)
     assert told["waiting"]["why"] == "it would come after 23 Nov 12:01, when it ends"
     assert told["missing_files"] == 0
+
+
+def test_what_was_damaged_at_the_hangar_is_offered_anew_when_it_is_imported_again(
+    aircraft: End, hangar: End, clock: Clock
+) -> None:
+    data = bytes_of(5000, 1)
+    film = str(add_item(hangar, 1, {"film.mp4": data}))
+    offer(hangar, aircraft, clock)
+    (blob,) = (hangar.settings.content_dir / "blobs").glob("??/*")
+    blob.chmod(0o644)
+    blob.write_bytes(bytes(5000))
+    (problem,) = receive(hangar, aircraft, clock).problems
+    assert "expected sha256" in problem
+    given = hangar.settings.state_dir / "given" / "film.mp4"
+    given.write_bytes(data)
+    publish.store(hangar.settings, given)
+    offer(hangar, aircraft, clock)
+    assert receive(hangar, aircraft, clock).problems == []
+    assert list(visible(aircraft)) == [film]
