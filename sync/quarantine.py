@@ -7,6 +7,7 @@ transaction. Too many of them are no rows' fault: then the stream stops and noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,7 @@ NUMBER = '"#"'
 # PostgreSQL, appendix A: cardinality (a key twice in one block), data, integrity, check option, a trigger's
 # own exception, and limits (a value too long for an index, JSON too deep).
 _ROWS_FAULT = ("21", "22", "23", "44", "P0", "54")
+_QUOTED = re.compile(r'".*"', re.DOTALL)
 
 
 def is_a_rows_fault(error: DBAPIError) -> bool:
@@ -49,9 +51,13 @@ def is_a_rows_fault(error: DBAPIError) -> bool:
 
 
 def said(error: DBAPIError) -> str:
-    """Return what the database said, without the row: it can be a passenger's, and this goes to logs."""
+    """Return what the database said, without the row: it can be a passenger's, and this goes to logs.
+
+    Of a value that is none of its type (SQLSTATE class 22) PostgreSQL quotes the value.
+    """
     if isinstance(error.orig, psycopg2.Error) and error.orig.diag.message_primary:
-        return str(error.orig.diag.message_primary)
+        found = str(error.orig.diag.message_primary)
+        return _QUOTED.sub('"…"', found) if (error.orig.pgcode or "")[:2] == "22" else found
     return str(error.orig).strip()
 
 
