@@ -19,6 +19,8 @@ from tests.disk import Image, images, lay_out
 from tests.require.host import Here, Host
 from tests.require.recorder import Killed, Recorder
 
+pytestmark = pytest.mark.slow
+
 MODULES = (file, journal, kept, lock, pending, private, worker)
 # Each of them is needed: without it some power cut breaks what is promised.
 FSYNCS = {

@@ -20,6 +20,8 @@ from sync.manifest import File, Manifest, load, seal
 from tests.sync.ends import End, run
 from tests.sync.test_content import add_item, pull, receive, visible
 
+pytestmark = pytest.mark.slow
+
 Clock = Callable[[], datetime]
 
 

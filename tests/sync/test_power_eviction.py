@@ -16,6 +16,8 @@ from sync.manifest import File, Item
 from tests.disk import Image, Op, images, lay_out
 from tests.watcher import Watcher
 
+pytestmark = pytest.mark.slow
+
 MOST = 4
 
 

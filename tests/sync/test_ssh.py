@@ -20,6 +20,8 @@ from ci.story.teller import eventually
 from common.settings import Settings
 from sync.rsync import LinkLost, Refused, link_for
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[2]
 SSHD = "/usr/sbin/sshd"
 

@@ -19,6 +19,8 @@ from sync import users
 from sync.user_merge import Edit, merge
 from tests.sync.ends import End
 
+pytestmark = pytest.mark.slow
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AIRCRAFT = ("EC-TAA", "EC-TAB", "EC-TAC", "EC-TAD")
 PEOPLE = [UUID(int=n) for n in (1, 2, 3)]

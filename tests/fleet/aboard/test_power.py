@@ -17,6 +17,8 @@ from tests.disk import Image, Op, images, lay_out
 from tests.fleet.aboard.host import SIGNATURE, Built, Cut, Host, build, wheel
 from tests.watcher import Killed, Watcher
 
+pytestmark = pytest.mark.slow
+
 ORDER = 1_900_000_000  # higher than the counters of all other orders here
 MOST = 5  # disks that are looked at after each operation, and more when all is over
 MOST_AT_LAST = 24
