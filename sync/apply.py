@@ -10,8 +10,7 @@ transaction (`sync.quarantine`), and what the schema here has no place for waits
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from io import BufferedReader
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -219,7 +218,8 @@ def _apply_file(
     began = time.monotonic()
     # One open file for both passes: rsync replaces by rename, so what was checked is what is read.
     with path.open("rb") as file:
-        header, sha256 = changeset.check(file, path.name)
+        limits = changeset.SNAPSHOT_LIMITS if whole else changeset.Limits()
+        header, sha256 = changeset.check(file, path.name, limits)
         _expect(path.name, "node", peer, header.node)
         _expect(path.name, "stream", stream, header.stream)
         _expect(path.name, "sequence", seq, header.seq)
@@ -235,9 +235,8 @@ def _apply_file(
                 if place is None:
                     return None
                 at("locked")
-                kept = _load(
-                    connection, settings, peer, header, file, path, shares, folds, place.whole
-                )
+                parts = changeset.read(file, path.name, limits)
+                kept = _load(connection, peer, header, parts, shares, folds, place.whole)
                 at("loaded")
                 milliseconds = int((time.monotonic() - began) * 1000)
                 rows = chain.record(connection, peer, header, epoch, sha256, milliseconds, place)
@@ -261,11 +260,9 @@ def _apply_file(
 
 def _load(
     connection: Connection,
-    settings: Settings,
     peer: str,
     header: changeset.Header,
-    file: BufferedReader,
-    path: Path,
+    parts: Iterator[changeset.Header | changeset.Block],
     shares: Mapping[str, skew.Share],
     folds: Mapping[str, Fold],
     whole: bool,
@@ -277,7 +274,7 @@ def _load(
     load.load(
         connection,
         header,
-        changeset.read(file, path.name),
+        parts,
         shares,
         folds,
         keeper,

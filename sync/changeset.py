@@ -39,6 +39,7 @@ else:
 __all__ = [
     "FORMAT",
     "GENESIS",
+    "SNAPSHOT_LIMITS",
     "BadChangeSet",
     "Block",
     "Header",
@@ -60,6 +61,8 @@ LEVEL = 3
 _NAME = re.compile(r"(\d{12})\.cs")
 _SNAPSHOT = re.compile(r"0{12}-(\d{12})\.cs")
 _LIMITS = Limits()
+SNAPSHOT_LIMITS = Limits(file=2**30, total=2**33, blocks=1_000_000)
+"""Of a snapshot: all users that an airline ever had are in one, and it comes from the hangar alone."""
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 

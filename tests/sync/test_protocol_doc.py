@@ -97,6 +97,12 @@ def test_each_limit_is_the_reader_s(name: str) -> None:
     assert int(found[1]) == getattr(Limits(), name)
 
 
+def test_the_limits_of_a_snapshot_are_the_reader_s() -> None:
+    (line,) = re.findall(r"^Of a snapshot `file` is.*$", TEXT, re.MULTILINE)
+    said = dict(re.findall(r"`(\w+)`(?: is)? (\d+)", line))
+    assert Limits(**{name: int(value) for name, value in said.items()}) == changeset.SNAPSHOT_LIMITS
+
+
 def test_a_batch_has_as_many_rows_as_is_said() -> None:
     assert f"up to {seal.ROWS:,} `dirty` rows".replace(",", " ") in TEXT
     assert f"more than {seal.RAW_BYTES >> 20} MiB" in TEXT

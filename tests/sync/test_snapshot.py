@@ -261,6 +261,24 @@ def test_an_aircraft_cannot_make_the_hangar_forget_by_a_snapshot(
     assert len(ids(hangar)) == 2
 
 
+def test_all_there_is_may_be_more_than_a_change_set_may(
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = changeset.Limits(total=50_000)
+    monkeypatch.setattr(changeset, "Limits", lambda: small)
+    fill(hangar, 20)
+    land(aircraft, hangar)
+    fill(hangar, 2000)
+    (problem,) = land(aircraft, hangar).problems
+    assert "unpacked size: expected at most 50000 bytes" in problem
+    # As after a month: nothing but a snapshot leads there.
+    for path in (files.outbox(hangar.settings) / "cat").rglob("0*2.cs"):
+        path.unlink()
+    assert land(aircraft, hangar).problems == []
+    assert ids(aircraft, "item") == ids(hangar, "item")
+    assert len(ids(hangar, "item")) == 2020
+
+
 class TestTheHangarWentBack:
     def test_books_that_were_put_back_are_known_by_the_file(
         self, aircraft: End, hangar: End
