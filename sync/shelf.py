@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 from common.health import schema_version
 from common.settings import Settings
 from sync import changeset, epoch, files, snapshot
+from sync.heard import mapping
 from sync.seal import models_of
 
 __all__ = ["Choice", "Shelf", "Told", "choose", "lay_out", "look", "suffices"]
@@ -154,13 +155,13 @@ class _Heard:
     at: datetime | None = None
 
     def of(self, stream: str, shelf: Shelf, now: datetime) -> Told:
-        there = _mapping(_mapping(self.body.get("down")).get(stream))
+        there = mapping(mapping(self.body.get("down")).get(stream))
         nothing = 0 if shelf.from_nothing and not there.get("epoch") else None
         after = there.get("seq") if there.get("epoch") == str(shelf.epoch) else nothing
         tables = {model.__tablename__ for model in models_of("hangar", stream)}
         return Told(
             after if isinstance(after, int) else None,
-            bool(tables & set(_mapping(self.body.get("needs")))),
+            bool(tables & set(mapping(self.body.get("needs")))),
             self.body.get("syncing") is True and self.at is not None and now - self.at < SILENCE,
         )
 
@@ -179,7 +180,7 @@ def lay_out(
     Arguments: `body` is its last heartbeat, or anything, and `heard` when that came; `shelves` are those
     that were looked at already, by stream.
     """
-    said = _Heard(_mapping(body), heard)
+    said = _Heard(mapping(body), heard)
     with engine.connect() as connection:
         streams = connection.scalars(text("select stream from sync.epoch order by stream")).all()
     for stream in streams:
@@ -237,7 +238,3 @@ def _remove_others(folder: Path, wanted: set[str]) -> None:
     for path in folder.iterdir():
         if path.name not in wanted:
             path.unlink()
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

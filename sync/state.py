@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from common.settings import Settings, node_name
 from sync import backfill, behind, chain, divergence, files, held, holding, index
 from sync.apply import received_streams
+from sync.heard import mapping
 from sync.issue import HEAD, read_head
 from sync.seal import own_streams
 
@@ -214,24 +215,24 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     if _up_due(came.heads, files.inbox(settings, node_name(aircraft)), body):
         wanted.append("up")
     outbox = settings.sync_dir / "outbox" / node_name(aircraft)
-    down = _mapping(body.get("down"))
+    down = mapping(body.get("down"))
     for stream, head in heads(engine).items():
-        there = _mapping(down.get(stream))
+        there = mapping(down.get(stream))
         if there.get("epoch") != head["epoch"] or there.get("seq") != head["seq"]:
             wanted.append(stream)
             unoffered |= not _lies_ready(outbox / "down" / stream, head, there)
     offered = read_head(outbox / "content" / HEAD)
-    there = _mapping(body.get("content"))
+    there = mapping(body.get("content"))
     follows = str(there.get("version", ""))
     if offered.version and (follows != offered.version or there.get("missing_files")):
         wanted.append("content")
     unapplied = any(
-        _applied(came.heads.get(stream), _mapping(there)) != _mapping(there).get("sealed", 0)
-        for stream, there in _mapping(body.get("up")).items()
+        _applied(came.heads.get(stream), mapping(there)) != mapping(there).get("sealed", 0)
+        for stream, there in mapping(body.get("up")).items()
         # What waits for a migration here is taken up after it, and not at each heartbeat.
         if came.held.get(stream) != "waiting_schema"
     )
-    up = {stream: _mapping(there) for stream, there in _mapping(body.get("up")).items()}
+    up = {stream: mapping(there) for stream, there in mapping(body.get("up")).items()}
     wants = {
         stream: "snapshot"
         for stream, there in up.items()
@@ -269,7 +270,7 @@ def _former(
     told: dict[str, dict[str, Any]] = {}
     lies = False
     for stream, there in up.items():
-        kept = _mapping(there.get("former"))
+        kept = mapping(there.get("former"))
         if not kept:
             continue
         with engine.connect() as connection:
@@ -301,9 +302,9 @@ def _former(
 def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> bool:
     # What came unsigned, or was signed by a key that no longer counts, is not taken.
     signed = (inbox / index.NAME).is_file()
-    up, pushed = _mapping(body.get("up")), body.get("pushed") is True and signed
+    up, pushed = mapping(body.get("up")), body.get("pushed") is True and signed
     for stream in own_streams("aircraft"):
-        there = _mapping(up.get(stream))
+        there = mapping(up.get(stream))
         sealed, unsealed = there.get("sealed", 0), there.get("unsealed_rows", 0)
         if not isinstance(sealed, int) or not isinstance(unsealed, int) or unsealed > 0:
             return bool(there)
@@ -321,7 +322,3 @@ def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> b
 def _applied(came: Head | None, there: Mapping[str, Any]) -> int:
     """Return the number of the last applied change-set of the history that the aircraft is in."""
     return came["seq"] if came and came["epoch"] == there.get("epoch") else 0
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
