@@ -28,6 +28,7 @@ from sync.load import Fold
 from sync.outcome import Outcome
 from sync.quarantine import Keeper, said
 from sync.skew import Parked, Refused
+from sync.steps import untold
 
 __all__ = ["STEPS", "Fold", "Outcome", "apply_all", "apply_stream", "received_streams"]
 
@@ -39,10 +40,6 @@ _STANDS: dict[type[Exception], held.State] = {
     Refused: "stopped",
     Diverged: "diverged",
 }
-
-
-def _nothing(step: str) -> None:
-    """No one watches the steps."""
 
 
 def received_streams(role: str) -> list[str]:
@@ -61,7 +58,7 @@ def apply_all(
     *,
     signed: bool = False,
     folds: Mapping[str, Fold] | None = None,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> Outcome:
     """Apply everything that waits in the peer's inbox; a stream that stops does not stop another.
 
@@ -96,7 +93,7 @@ def apply_stream(
     *,
     vouched: index.Vouched | None = None,
     folds: Mapping[str, Fold] | None = None,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> Outcome:
     """Apply the stream's waiting change-sets in order, each exactly once.
 

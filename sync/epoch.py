@@ -41,6 +41,7 @@ from common.schema import travelling
 from common.settings import Settings
 from sync import changeset, divergence, files
 from sync.capture import SENDS, record_all, spec
+from sync.steps import untold
 
 __all__ = ["STEPS", "Here", "Known", "Noted", "begin", "follow", "head", "note", "noted", "reason"]
 
@@ -76,10 +77,6 @@ class Known:
     node: str | None
     database: str | None
     timeline: str | None
-
-
-def _nothing(step: str) -> None:
-    """No one watches the steps."""
 
 
 def noted(settings: Settings, stream: str) -> Noted | None:
@@ -126,7 +123,7 @@ def reason(known: Known, here: Here, file: Noted | None, holds: bool) -> str | N
 
 
 def follow(
-    engine: Engine, settings: Settings, stream: str, at: Callable[[str], None] = _nothing
+    engine: Engine, settings: Settings, stream: str, at: Callable[[str], None] = untold
 ) -> None:
     """Begin a new history where the database is not the one that sealed last.
 
@@ -164,7 +161,7 @@ def begin(
     settings: Settings,
     stream: str,
     why: str,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> None:
     """Begin a new history of a stream that is sent from here; the caller holds `seal.alone`.
 

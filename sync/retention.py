@@ -31,6 +31,7 @@ from common.settings import Settings
 from common.uuid7 import uuid7
 from sync.capture import SENDS, spec
 from sync.seal import alone
+from sync.steps import untold
 
 __all__ = ["STEPS", "Disk", "Kept", "keep", "lacking", "low", "make_room", "rows_of", "statistics"]
 
@@ -64,10 +65,6 @@ class Kept:
 
     acknowledged: int = 0
     unsent: int = 0
-
-
-def _nothing(step: str) -> None:
-    """No one watches the steps."""
 
 
 def _disk(settings: Settings) -> Disk:
@@ -124,7 +121,7 @@ def keep(
     *,
     clock: Callable[[], datetime] = utc_now,
     disk: Callable[[Settings], Disk] = _disk,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> Kept:
     """Remove what need not stay aboard any longer, and make room; returns what went.
 
@@ -144,7 +141,7 @@ def make_room(
     *,
     clock: Callable[[], datetime] = utc_now,
     disk: Callable[[Settings], Disk] = _disk,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> Kept:
     """Remove statistics if there is too little room on the disk; returns what went.
 

@@ -29,6 +29,7 @@ from common.schema import Base, travelling
 from common.settings import Settings
 from sync import changeset, epoch, export, files
 from sync.capture import SENDS, spec
+from sync.steps import untold
 
 __all__ = ["STEPS", "Sealed", "alone", "models_of", "own_streams", "seal", "seal_all"]
 
@@ -48,10 +49,6 @@ class Sealed:
     rows: int
 
 
-def _nothing(step: str) -> None:
-    """No one watches the steps."""
-
-
 def own_streams(role: str) -> list[str]:
     """Return the streams that a host of this role sends.
 
@@ -66,7 +63,7 @@ def seal_all(
     settings: Settings,
     *,
     clock: Callable[[], datetime] = utc_now,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> list[Sealed]:
     """Seal whatever changed, for every stream this host sends."""
     sealed = []
@@ -82,7 +79,7 @@ def seal(
     *,
     clock: Callable[[], datetime] = utc_now,
     rows: int = ROWS,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> list[Sealed]:
     """Finish what a crash left, then seal the stream's unclaimed changes; returns the new batches.
 

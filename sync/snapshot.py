@@ -22,6 +22,7 @@ from common.schema import Base
 from common.settings import Settings
 from sync import changeset, epoch, export, files
 from sync.seal import alone, models_of
+from sync.steps import untold
 
 __all__ = ["STEPS", "prune", "seal"]
 
@@ -30,17 +31,13 @@ STEPS = ("written", "renamed", "recorded")
 KEPT = timedelta(days=7)
 
 
-def _nothing(step: str) -> None:
-    """No one watches the steps."""
-
-
 def seal(
     engine: Engine,
     settings: Settings,
     stream: str,
     *,
     clock: Callable[[], datetime] = utc_now,
-    at: Callable[[str], None] = _nothing,
+    at: Callable[[str], None] = untold,
 ) -> None:
     """Seal a snapshot of the stream as it is now, unless there is one of the same change-set and schema.
 
