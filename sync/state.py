@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -212,7 +212,13 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     """
     wanted, unoffered = [], False
     came = _received(engine, node_name(aircraft))
-    if _up_due(came.heads, files.inbox(settings, node_name(aircraft)), body):
+    up = {stream: mapping(there) for stream, there in mapping(body.get("up")).items()}
+    followed = {
+        stream: [head["epoch"], *came.former[stream]] for stream, head in came.heads.items()
+    }
+    former, unapplied_former = _former(engine, node_name(aircraft), up, followed)
+    inbox = files.inbox(settings, node_name(aircraft))
+    if _up_due(came.heads, inbox, body) or not _all_here(inbox, unapplied_former):
         wanted.append("up")
     outbox = settings.sync_dir / "outbox" / node_name(aircraft)
     down = mapping(body.get("down"))
@@ -227,12 +233,11 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
     if offered.version and (follows != offered.version or there.get("missing_files")):
         wanted.append("content")
     unapplied = any(
-        _applied(came.heads.get(stream), mapping(there)) != mapping(there).get("sealed", 0)
-        for stream, there in mapping(body.get("up")).items()
+        _applied(came.heads.get(stream), there) != there.get("sealed", 0)
+        for stream, there in up.items()
         # What waits for a migration here is taken up after it, and not at each heartbeat.
         if came.held.get(stream) != "waiting_schema"
     )
-    up = {stream: mapping(there) for stream, there in mapping(body.get("up")).items()}
     wants = {
         stream: "snapshot"
         for stream, there in up.items()
@@ -243,12 +248,8 @@ def due(engine: Engine, settings: Settings, aircraft: str, body: Mapping[str, An
             came.held.get(stream) == "diverged",
         )
     }
-    followed = {
-        stream: [head["epoch"], *came.former[stream]] for stream, head in came.heads.items()
-    }
     urgent = offered.urgent(follows) if follows != offered.version else None
-    former, lies = _former(engine, node_name(aircraft), up, followed)
-    return Due(wanted, unapplied or lies, urgent, wants, former, unoffered)
+    return Due(wanted, unapplied or bool(unapplied_former), urgent, wants, former, unoffered)
 
 
 def _lies_ready(offer: Path, head: Head, there: Mapping[str, Any]) -> bool:
@@ -264,11 +265,11 @@ def _former(
     aircraft: str,
     up: Mapping[str, Mapping[str, Any]],
     followed: Mapping[str, list[str]],
-) -> tuple[dict[str, dict[str, Any]], bool]:
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str, int]]]:
     """Return how far what an aircraft keeps of histories that it left was applied and cannot be lost again,
-    by stream and the history's first eight digits, and whether any of it was not applied yet."""
+    by stream and the history's first eight digits; and of which, how far, it was not applied yet."""
     told: dict[str, dict[str, Any]] = {}
-    lies = False
+    unapplied: list[tuple[str, str, int]] = []
     for stream, there in up.items():
         kept = mapping(there.get("former"))
         if not kept:
@@ -286,9 +287,11 @@ def _former(
                 {"peer": aircraft, "stream": stream, "followed": followed.get(stream, [])},
             ).all()
         applied = {files.epoch8(row.epoch): row.applied for row in rows}
-        lies |= any(
-            isinstance(last, int) and applied.get(name, 0) < last for name, last in kept.items()
-        )
+        unapplied += [
+            (stream, name, last)
+            for name, last in kept.items()
+            if isinstance(last, int) and applied.get(name, 0) < last
+        ]
         safe = {
             files.epoch8(row.epoch): {"seq": row.seq, "sha256": row.sha256}
             for row in rows
@@ -296,7 +299,18 @@ def _former(
         }
         if safe:
             told[stream] = safe
-    return told, lies
+    return told, unapplied
+
+
+def _all_here(inbox: Path, unapplied: Iterable[tuple[str, str, int]]) -> bool:
+    """Return whether what an aircraft keeps of histories that it left came: the last of each comes last."""
+    return all(
+        # These are the aircraft's words.
+        stream.isalnum()
+        and name.isalnum()
+        and any(last == seq for seq, _ in files.change_sets(inbox / stream / name))
+        for stream, name, last in unapplied
+    )
 
 
 def _up_due(came: Mapping[str, Head], inbox: Path, body: Mapping[str, Any]) -> bool:

@@ -65,6 +65,22 @@ class TestTheAircraftsDatabaseIsOfYesterday:
         settled(aircraft, hangar)
         assert ids(hangar) == sorted({*today, *ids(aircraft)})
 
+    def test_what_lies_beside_it_is_due_though_nothing_else_is_new(
+        self, aircraft: End, hangar: End
+    ) -> None:
+        yesterday = Saved.of(aircraft)
+        add_events(aircraft, 4)
+        seal.seal_all(aircraft.engine, aircraft.settings)
+        today = ids(aircraft)
+        yesterday.put_back()
+        # There are no rows to begin the new history with, and the connection broke before the push.
+        seal.seal_all(aircraft.engine, aircraft.settings)
+        assert (ids(aircraft), list(files.outbox(aircraft.settings).rglob("*.cs"))) == ([], [])
+        assert beat(aircraft, hangar).answer.names == ["up"]
+        land(aircraft, hangar)
+        assert ids(hangar) == today
+        settled(aircraft, hangar)
+
     @pytest.mark.parametrize("moved", [0, 1, 2, 3])
     def test_what_was_never_sent_comes_with_what_was_sealed_before_it(
         self, aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch, moved: int
