@@ -94,8 +94,10 @@ def of_this_machine(run: Callable[..., str] = shell.run) -> Mirror:
     Raises:
         LabFault: none of apt's sources is Debian, or none answers.
     """
-    # What was never updated apt does not name, though it knows it.
-    if not (targets := run(_TARGETS).strip()):
+    targets = run(_TARGETS)
+    # Apt names no source that was never updated, and some may have been without the others.
+    releases = [line.partition(" ")[2] for line in targets.splitlines()]
+    if not all(any(kind.fullmatch(name) for name in releases) for kind in (_MAIN, _SECURITY)):
         run(("apt-get", "update"), timeout_s=_UPDATE_TIMEOUT_S)
         targets = run(_TARGETS)
     return parse(targets, run(("apt-config", "dump", "Acquire")))

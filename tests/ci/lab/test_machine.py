@@ -49,15 +49,31 @@ def test_a_machine_without_debian_is_told_what_is_wanted():
         mirror.parse("http://archive.example/ubuntu/ noble\n", "")
 
 
-def test_a_machine_that_was_never_updated_is_updated_first():
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ("", ["indextargets", "update", "indextargets", "dump"]),
+        (
+            "http://deb.example/debian/ bookworm\n",
+            ["indextargets", "update", "indextargets", "dump"],
+        ),
+        (TARGETS, ["indextargets", "dump"]),
+    ],
+    ids=["no source", "not all sources", "all sources"],
+)
+def test_a_machine_that_was_never_updated_is_updated_first(known: str, asked: list[str]):
     ran: list[str] = []
 
     def run(argv, timeout_s=60.0):
         ran.append(argv[1])
-        return TARGETS if argv[1] == "indextargets" and "update" in ran else ""
+        if argv[1] != "indextargets":
+            return ""
+        return TARGETS if "update" in ran else known
 
-    assert mirror.of_this_machine(run).archive == "http://deb.example/debian/"
-    assert ran == ["indextargets", "update", "indextargets", "dump"]
+    found = mirror.of_this_machine(run)
+    assert found.archive == "http://deb.example/debian/"
+    assert found.security == "http://security.example/debian-security/"
+    assert ran == asked
 
 
 def test_proxy_and_dates_are_passed_on_and_paths_are_not():
