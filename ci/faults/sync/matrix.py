@@ -123,11 +123,15 @@ def restored(where: str, step: str, stand: Stand, chance: Random) -> str:
             ends.settle()
         edits.everything(nodes, aircraft, chance)
         hindered(ends, where, step, "kill", 0)
-        came = seen.keys(nodes.hangar, aircraft)
+        came, sealed = seen.keys(nodes.hangar, aircraft), seen.sealed(aircraft)
         restore()
     edits.everything(nodes, aircraft, chance)
     left = nodes.quiet(ends.worker("kill"))
-    return _healed(ends, [aircraft], left, came if where == AIRCRAFT else {})
+    if where == HANGAR:
+        # What it had is what goes back; aboard nothing does.
+        return _healed(ends, [aircraft], left, {})
+    must = {table: rows | sealed[table] for table, rows in came.items()}
+    return _healed(ends, [aircraft], left, must)
 
 
 def cloned(step: str, stand: Stand, chance: Random) -> str:
@@ -147,12 +151,12 @@ def cloned(step: str, stand: Stand, chance: Random) -> str:
     return _healed(ends, [aircraft, clone], left, came)
 
 
-def _healed(ends: Ends, aircraft: list[Node], left: list[str], came: dict[str, set[str]]) -> str:
+def _healed(ends: Ends, aircraft: list[Node], left: list[str], must: dict[str, set[str]]) -> str:
     """Sees that all that is aboard is at the hangar, that nothing went from there, and the other way.
 
     Args:
         left: what was due or wrong at last.
-        came: the keys that the hangar had of the aircraft before.
+        must: keys of the first aircraft that the hangar must have, whatever is aboard.
     """
     hangar = ends.nodes.hangar
     found = list(left)
@@ -160,7 +164,7 @@ def _healed(ends: Ends, aircraft: list[Node], left: list[str], came: dict[str, s
         for table, rows in seen.own(one, one.name).items():
             there = seen.own(hangar, one.name)[table]
             lost = {key for key in rows if there.get(key) != rows[key]}
-            lost |= came.get(table, set()) - set(there) if one is aircraft[0] else set()
+            lost |= must.get(table, set()) - set(there) if one is aircraft[0] else set()
             if lost:
                 found.append(f"{one.name}: {len(lost)} rows of {table} are not at the hangar")
         found += seen.down(ends.nodes, one) + seen.left_over(one)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ci.faults.sync import left
 from ci.faults.sync.nodes import Node, Nodes
 from common.schema import travelling
+from sync import changeset, files
 from sync.capture import spec
 
 PUBLISHED = (
@@ -91,6 +92,21 @@ def own(node: Node, name: str) -> dict[str, dict[str, str]]:
 def keys(hangar: Node, aircraft: Node) -> dict[str, set[str]]:
     """Returns which rows of an aircraft the hangar has, by table."""
     return {table: set(rows) for table, rows in own(hangar, aircraft.name).items()}
+
+
+def sealed(aircraft: Node) -> dict[str, set[str]]:
+    """Returns which of its rows lie sealed aboard, by table: they must come whatever its database says."""
+    found: dict[str, set[str]] = {table: set() for table in up_tables()}
+    settings = aircraft.settings
+    for folder in (files.outbox(settings), files.former(settings)):
+        # What has another name is not sealed yet, or is the index.
+        for path in folder.glob("*/*/*.cs"):
+            with path.open("rb") as file:
+                _, *blocks = changeset.read(file, path.name)
+            for block in blocks:
+                if isinstance(block, changeset.Block) and block.column == "id":
+                    found[block.table.table] |= {line.decode() for line in block.lines()}
+    return found
 
 
 Made = dict[str, dict[str, set[str]]]
