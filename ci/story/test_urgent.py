@@ -9,7 +9,7 @@ from ci.story.world import World
 
 pytestmark = pytest.mark.hosts
 
-FILM, PAPER = 24_000_000, 4_000_000
+FILM, PAPER = 60_000_000, 4_000_000
 CUTS = 3
 
 

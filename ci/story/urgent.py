@@ -108,7 +108,9 @@ def publish(world: World, kind: str, size: int, priority: int, seed: int) -> Pub
 def told(world: World, name: str, film_bytes: int, paper_bytes: int, cuts: int, seed: int) -> Seen:
     """Lets it happen to an aircraft, and returns what was seen.
 
-    The power goes at even parts of the film; the newspaper is published after half of the cuts.
+    The power goes at even parts of the film; the newspaper is published after half of the cuts. Of the film
+    twenty seconds must be left then: a heartbeat goes by until it is heard, and what ends in a few seconds
+    is not stopped.
 
     Raises:
         NotSo: the newspaper or the film does not come.
@@ -121,7 +123,7 @@ def told(world: World, name: str, film_bytes: int, paper_bytes: int, cuts: int, 
     seen = Seen(film, film)
     for number, mark in enumerate(marks):
         _until(f"{mark} bytes of the film are here", partial(_has, content, film, mark), FILM_S)
-        if number == cuts // 2 + 1 or number == cuts == 0:
+        if number == cuts // 2:
             seen.paper = publish(world, "newspaper", paper_bytes, 10, seed + 1)
             _until("the newspaper is aboard", lambda: seen.paper.item in shown(content), PAPER_S)
             seen.paper_s = time.monotonic() - seen.paper.at
@@ -132,7 +134,8 @@ def told(world: World, name: str, film_bytes: int, paper_bytes: int, cuts: int, 
             seen.cuts += 1
     _until("the film is aboard", lambda: film.item in shown(content), FILM_S)
     seen.film_s = time.monotonic() - film.at
-    seen.order += [film.item]
+    if film.item not in seen.order:
+        seen.order.append(film.item)
     seen.received = world.link_bytes()[name][1] - before
     seen.plain_s = plain(world, name, seen.paper)
     return seen
@@ -168,6 +171,8 @@ def shown(content: Path) -> list[str]:
 
 
 def _has(content: Path, published: Published, size: int) -> bool:
+    if published.item in shown(content):
+        return True
     try:
         return (content / "staging" / published.sha256).stat().st_size >= size
     except OSError:

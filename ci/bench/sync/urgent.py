@@ -18,7 +18,7 @@ from fleet.errors import FleetError
 LAB = "urgent"
 MB = 1_000_000
 PAPER = 10 * MB
-FILM, SMALL_FILM = 200 * MB, 40 * MB
+FILM, SMALL_FILM = 200 * MB, 60 * MB
 
 
 def rows(full: bool) -> list[Row]:
