@@ -156,7 +156,8 @@ def _go_on(
         is_whole = number < len(whole)
         if not is_whole and seq <= last:
             continue
-        if vouched is not None and (why := _unvouched(vouched, path, stream)):
+        named = vouched.get((stream, folder.name, path.name)) if vouched is not None else None
+        if vouched is not None and (why := _unvouched(named, path)):
             # What lies there of a history that was left and is named no more came in the next one, too.
             if so_far.present or not path.exists():
                 outcome.problems.append(f"{peer}/{stream}/{path.name}: {why}")
@@ -168,7 +169,9 @@ def _go_on(
             )
             return
         try:
-            done = _apply_file(engine, settings, path, peer, stream, seq, is_whole, folds, at)
+            done = _apply_file(
+                engine, settings, path, named, peer, stream, seq, is_whole, folds, at
+            )
         except changeset.BadChangeSet as error:
             # Removed, or the other end would believe that it has arrived whole.
             path.unlink(missing_ok=True)
@@ -183,9 +186,8 @@ def _go_on(
         last = max(last, seq)
 
 
-def _unvouched(vouched: index.Vouched, path: Path, stream: str) -> str:
-    """Return why a file may not be applied; '' when the peer's index names it with its hash."""
-    named = vouched.get((stream, path.parent.name, path.name))
+def _unvouched(named: str | None, path: Path) -> str:
+    """Return why a file may not be applied; '' when its hash is the one that the peer's index names."""
     found = files.sha256_of(path)
     if named is None:
         # It came before its index did, or outlived the one that named it.
@@ -204,6 +206,7 @@ def _apply_file(
     engine: Engine,
     settings: Settings,
     path: Path,
+    named: str | None,
     peer: str,
     stream: str,
     seq: int,
@@ -211,12 +214,18 @@ def _apply_file(
     folds: Mapping[str, Fold],
     at: Callable[[str], None],
 ) -> Outcome | None:
-    """Apply one file and return what came of it; None when another process has just applied it."""
+    """Apply one file and return what came of it; None when another process has just applied it.
+
+    Arguments: `named` is the hash by which the peer's signed index names it, None where none is asked for.
+    """
     began = time.monotonic()
     # One open file for both passes: rsync replaces by rename, so what was checked is what is read.
     with path.open("rb") as file:
         limits = changeset.SNAPSHOT_LIMITS if whole else changeset.Limits()
         header, sha256 = changeset.check(file, path.name, limits)
+        if named is not None:
+            # Since it was looked for in the index another may have come into its place.
+            _expect(path.name, "sha256", named, sha256)
         _expect(path.name, "node", peer, header.node)
         _expect(path.name, "stream", stream, header.stream)
         _expect(path.name, "sequence", seq, header.seq)

@@ -7,12 +7,13 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.settings import Settings
-from sync import ack, apply, files, index, publish, seal, session, signature, state
+from sync import ack, apply, changeset, files, index, publish, seal, session, signature, state
 from sync import hangar as hangar_side
 from tests.sync.ends import End, add_events, carry, ids, link_to, run, scalar
 
@@ -87,6 +88,31 @@ def test_a_file_that_is_not_named_waits_and_the_others_with_it(
     # The next synchronisation brings the index that names it.
     carry(aircraft, hangar)
     assert (applied(hangar).batches, ids(hangar)) == (2, ids(aircraft))
+
+
+def test_what_comes_into_its_place_while_it_is_looked_for_is_not_applied(
+    hangar: End, sent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, sha256_of = change_set(sent, 2), files.sha256_of
+    with second.open("rb") as file:
+        header, *blocks = changeset.read(file, second.name)
+    assert isinstance(header, changeset.Header)
+    # Whole, and in its place in the chain; only nobody signed for it.
+    with (other := second.with_suffix(".other")).open("wb") as out:
+        columns = [block.data for block in blocks]  # type: ignore[union-attr]
+        changeset.write(out, replace(header, created="2026-01-01T00:00:00+00:00"), [columns], [])
+
+    def then_replaced(path: Path) -> str:
+        found = sha256_of(path)
+        if path == second:
+            other.replace(second)
+        return found
+
+    monkeypatch.setattr(files, "sha256_of", then_replaced)
+    outcome = applied(hangar)
+    assert outcome.batches == 1
+    assert "000000000002.cs: sha256: expected" in outcome.problems[0]
+    assert not second.exists()
 
 
 @pytest.mark.parametrize("instead", [3, None])
