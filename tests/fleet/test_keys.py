@@ -19,6 +19,8 @@ from fleet.inventory import Host, Inventory
 from fleet.keys import Held, of_ops
 from tests.fleet.sshd import Sshd, make_key, ssh_agent, sshd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ from roles.context import keys_of
 from tests.fleet.keys import line_of
 from tests.fleet.test_slots import Seen
 
+pytestmark = pytest.mark.slow
+
 FLEET = """\
 fleet: lab
 groups: {hangar: {roles: []}, aircraft: {roles: []}}

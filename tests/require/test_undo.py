@@ -19,6 +19,8 @@ from tests.require.host import Here, Host, note, statuses
 from tests.require.test_changes import interrupted
 from tests.require.test_properties import NAMES, STARTS, WISHES, starts, wishes
 
+pytestmark = pytest.mark.slow
+
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 

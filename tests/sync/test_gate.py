@@ -15,6 +15,8 @@ import pytest
 from sync import files, gate
 from sync.gate import Refusal, restricted
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[2]
 
 
