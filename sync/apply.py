@@ -159,7 +159,7 @@ def _go_on(
         named = vouched.get((stream, folder.name, path.name)) if vouched is not None else None
         if vouched is not None and (why := _unvouched(named, path)):
             # What lies there of a history that was left and is named no more came in the next one, too.
-            if so_far.present or not path.exists():
+            if not path.exists() or not _is_left(vouched, stream, folder.name, so_far):
                 outcome.problems.append(f"{peer}/{stream}/{path.name}: {why}")
             continue
         if not is_whole and seq > last + 1:
@@ -184,6 +184,12 @@ def _go_on(
         if done is not None:
             outcome += done
         last = max(last, seq)
+
+
+def _is_left(vouched: index.Vouched, stream: str, epoch8: str, so_far: chain.Chain) -> bool:
+    """Return whether a history was left: here, or, where it never began here, by its sender."""
+    named = {of_epoch for of_stream, of_epoch, _ in vouched if of_stream == stream}
+    return not so_far.present or (so_far.epoch is None and bool(named) and epoch8 not in named)
 
 
 def _unvouched(named: str | None, path: Path) -> str:

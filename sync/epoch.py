@@ -10,6 +10,9 @@ rows. It is known by three things, of which each covers what the others cannot s
 - the other end has what these books do not (`sync.ack`, `sync.divergence`), which is all that is left when
   the whole disk is of yesterday.
 
+An aircraft begins a new one, too, where what it sealed and was not acknowledged is damaged or gone, or of a
+schema that is read no more (`sync.skew`): its rows come anew.
+
 The file is written after the books are committed, and before the change-set is where it could be sent; where
 a change-set has to be sealed again, it is set back first. So it is never ahead of the books, unless they
 went back; that it is behind, which a crash in between leaves, means nothing.
@@ -37,10 +40,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, text
 
+from common.migrations import newest
 from common.schema import travelling
 from common.settings import Settings
 from sync import changeset, divergence, files
 from sync.capture import SENDS, record_all, spec
+from sync.skew import READ_BACK, behind
 from sync.steps import untold
 
 __all__ = ["STEPS", "Here", "Known", "Noted", "begin", "follow", "head", "note", "noted", "reason"]
@@ -136,7 +141,7 @@ def follow(
     holds = file is not None and _holds(engine, stream, file)
     why = reason(known, here, file, holds)
     if why is None and settings.role == "aircraft":
-        why = _vanished(engine, stream, known.epoch, lying)
+        why = _vanished(engine, stream, known.epoch, lying) or _outdated(lying)
     if why is None and settings.role == "hangar":
         why = divergence.contradicted(engine, stream, known.epoch)
     if why:
@@ -261,6 +266,22 @@ def _vanished(engine: Engine, stream: str, epoch: UUID, lying: Mapping[int, Path
         # One that is gone by now was acknowledged since.
         if files.sha256_of(lying[row.seq]) not in (None, row.sha256):
             return f"change-set {row.seq} was not acknowledged, and is damaged in the outbox"
+    return None
+
+
+def _outdated(lying: Mapping[int, Path]) -> str | None:
+    # What comes after the first was sealed by the same release, or by a later one.
+    for seq in sorted(lying)[:1]:
+        try:
+            with lying[seq].open("rb") as file:
+                header = next(changeset.read(file, lying[seq].name))
+        except FileNotFoundError:
+            return None  # it was acknowledged since
+        if isinstance(header, changeset.Header) and behind(header.schema, newest()) > READ_BACK:
+            return (
+                f"change-set {seq} was not acknowledged, and is of schema {header.schema}, which is read "
+                "no more"
+            )
     return None
 
 

@@ -131,12 +131,11 @@ def judge(
         raise changeset.BadChangeSet(stream, "schema", "four digits", header.schema[:20])
     # A release that was rolled back knows less than its database.
     mine = min(version, newest())
-    behind = _generation(mine) - _generation(header.schema)
-    if behind > READ_BACK:
+    if (releases := behind(header.schema, mine)) > READ_BACK:
         raise Refused(
-            f"it is of schema {header.schema}, {behind} releases before {mine} here, and {READ_BACK} are "
-            "read. Its rows can only come in a snapshot of a newer schema: bring the sender to a release "
-            "that has it, and let it begin a new history"
+            f"it is of schema {header.schema}, {releases} releases before {mine} here, and {READ_BACK} are "
+            "read. Bring the sender to a newer release: it then begins a new history, and sends these rows "
+            "anew"
         )
     known = models(role, stream)
     here = columns_of(connection, known)
@@ -155,8 +154,18 @@ def judge(
     return shares
 
 
+def behind(schema: str, version: str) -> int:
+    """Return how many releases a schema is before a version.
+
+    Those between two shipped ones came with the later.
+
+    >>> behind("0001", "0003")
+    2
+    """
+    return _generation(version) - _generation(schema)
+
+
 def _generation(version: str) -> int:
-    """Return the release that a schema came with: those between two shipped ones came with the later."""
     return sum(shipped < version for shipped in SHIPPED)
 
 

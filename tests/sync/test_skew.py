@@ -13,6 +13,7 @@ from common import migrate, migrations
 from common.schema import Item
 from sync import apply, backfill, changeset, held, setup, skew, state, users
 from tests.sync.ends import End, add_events, ids, run, scalar, scalar_list
+from tests.sync.landing import land, settled
 from tests.sync.packed import Packer, Rows
 
 pytestmark = pytest.mark.postgres
@@ -72,9 +73,27 @@ class TestOlder:
         path = Packer(hangar, "EC-TAA", "use", old).send(events())
         (problem,) = ingest(hangar, "EC-TAA").problems
         assert f"it is of schema {old}, 3 releases before {migrate.head()} here" in problem
-        assert "bring the sender to a release that has it" in problem
+        assert "Bring the sender to a newer release" in problem
         assert path.exists()
         assert ids(hangar) == []
+
+    def test_what_was_sealed_by_such_a_release_comes_anew_after_it(
+        self, aircraft: End, hangar: End
+    ) -> None:
+        run(hangar, "insert into aircraft (name, tower) values ('EC-TAA', 'a')")
+        version = "update alembic_version set version_num = '{}'".format
+        run(aircraft, version(migrations.SHIPPED[-skew.READ_BACK - 1]))
+        try:
+            add_events(aircraft, 3)
+            (problem,) = land(aircraft, hangar).problems
+        finally:
+            run(aircraft, version(migrate.head()))
+        assert "Bring the sender to a newer release" in problem
+        assert ids(hangar) == []
+        land(aircraft, hangar)
+        assert ids(hangar) == ids(aircraft)
+        settled(aircraft, hangar)
+        assert held.held(hangar.engine) == {}
 
     def test_several_migrations_of_one_release_count_once(
         self, hangar: End, monkeypatch: pytest.MonkeyPatch
