@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sync import changeset, packing, rsync, seal
+from sync import apply, changeset, packing, rsync, seal, skew
 from sync.changeset import Header, Limits, Table
 
 TOP = Path(__file__).parents[2]
@@ -101,6 +101,14 @@ def test_the_limits_of_a_snapshot_are_the_reader_s() -> None:
     (line,) = re.findall(r"^Of a snapshot `file` is.*$", TEXT, re.MULTILINE)
     said = dict(re.findall(r"`(\w+)`(?: is)? (\d+)", line))
     assert Limits(**{name: int(value) for name, value in said.items()}) == changeset.SNAPSHOT_LIMITS
+
+
+@pytest.mark.parametrize(("way", "receiver"), [("up", "hangar"), ("down", "aircraft")])
+def test_each_stream_is_told_with_its_models_in_their_order(way: str, receiver: str) -> None:
+    rows = re.findall(rf"^\| `(\w+)` \| {way} \| [^|]+ \| (.+) \|$", TEXT, re.MULTILINE)
+    told = {stream: re.findall(r"`(\w+)`", names) for stream, names in rows}
+    streams = apply.received_streams(receiver)
+    assert told == {stream: list(skew.models(receiver, stream)) for stream in streams}
 
 
 def test_a_batch_has_as_many_rows_as_is_said() -> None:
