@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import requests
@@ -17,6 +18,8 @@ RECORDING = TOP / "ci" / "lab" / "flights" / "AFR34ZG.csv"
 TAKE_OFF, CRUISE, LANDING = "840:1140", "2700:2880", "4200:4680"
 SPEED = 30
 HIGH_FT = 30_000
+# Before the file that a segment is a part of: its size, and where it begins (RFC 8216, 4.3.2.2).
+PART = "#EXT-X-BYTERANGE:"
 PHASE_S, MEET_S = 90, 120
 
 
@@ -220,22 +223,28 @@ def _where(seen: dict[str, Any]) -> str:
 def _play(portal: str, item: str) -> int:
     """Fetches a master playlist, its first rung and all its segments; returns how many."""
     folder = f"{portal}/media/{item}/hls"
-    rung = _uris(f"{folder}/master.m3u8")[0]
+    rung = next(line for line in _lines(f"{folder}/master.m3u8") if not line.startswith("#"))
     base = f"{folder}/{rung}".rsplit("/", 1)[0]
-    segments = _uris(f"{folder}/{rung}")
-    for segment in segments:
-        answer = requests.get(f"{base}/{segment}", timeout=60)
-        if answer.status_code != 200 or not answer.content:
-            raise NotSo(f"{base}/{segment} answered {answer.status_code}")
+    lines = _lines(f"{folder}/{rung}")
+    segments = [(line, file) for line, file in pairwise(lines) if line.startswith(PART)]
+    for part, file in segments:
+        size, start = (int(number) for number in part.removeprefix(PART).split("@"))
+        wanted = {"Range": f"bytes={start}-{start + size - 1}"}
+        answer = requests.get(f"{base}/{file}", headers=wanted, timeout=60)
+        if (answer.status_code, len(answer.content)) != (206, size):
+            found = f"{answer.status_code} with {len(answer.content)} bytes"
+            raise NotSo(f"{base}/{file} answered {found}, expected 206 with {size}")
+    if not segments:
+        raise NotSo(f"{folder}/{rung} names no part of a film: {lines}")
     return len(segments)
 
 
-def _uris(playlist: str) -> list[str]:
+def _lines(playlist: str) -> list[str]:
     answer = requests.get(playlist, timeout=20)
-    lines = answer.text.splitlines()
+    lines = [line for line in answer.text.splitlines() if line]
     if answer.status_code != 200 or not lines or lines[0] != "#EXTM3U":
         raise NotSo(f"{playlist} is no playlist ({answer.status_code})")
-    return [line for line in lines if line and not line.startswith("#")]
+    return lines
 
 
 def _answered(answer: requests.Response, expected: int) -> dict[str, Any]:

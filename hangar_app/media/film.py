@@ -171,9 +171,10 @@ def package_command(upload: Path, into: Path, found: Probe) -> list[str]:
         *("-preset", "veryfast", "-sc_threshold", "0"),
         *("-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_SECONDS})"),
         *("-f", "hls", "-hls_time", str(SEGMENT_SECONDS), "-hls_playlist_type", "vod"),
-        *("-hls_segment_type", "fmp4", "-hls_flags", "independent_segments"),
-        *("-hls_fmp4_init_filename", "init.mp4", "-master_pl_name", "master.m3u8"),
-        *("-hls_segment_filename", str(into / "%v" / "%05d.m4s")),
+        # A rung is one file, of which a player asks for parts: a hundred films in files of four seconds are
+        # half a million rows, links and lines of a manifest for each aircraft.
+        *("-hls_segment_type", "fmp4", "-hls_flags", "independent_segments+single_file"),
+        *("-hls_segment_filename", str(into / "%v" / "film.m4s"), "-master_pl_name", "master.m3u8"),
         *("-var_stream_map", " ".join(names)),
         str(into / "%v" / "index.m3u8"),
     ]
