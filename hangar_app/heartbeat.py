@@ -1,6 +1,6 @@
 """A heartbeat: what an aircraft says of itself every few seconds, and what the hangar answers.
 
-Five statements at most, whatever the aircraft says: five hundred aircraft say something every five
+A handful of statements, whatever the aircraft says: five hundred aircraft say something every five
 seconds, and fifty of them may land at once.
 """
 

@@ -268,47 +268,52 @@ def _former(
 ) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str, int]]]:
     """Return how far what an aircraft keeps of histories that it left was applied and cannot be lost again,
     by stream and the history's first eight digits; and of which, how far, it was not applied yet."""
+    # The aircraft's words: streams of its own count, or one body could ask for thousands of questions.
+    said = {
+        stream: mapping(up[stream].get("former"))
+        for stream in own_streams("aircraft")
+        if stream in up
+    }
+    kept = {stream: numbers for stream, numbers in said.items() if numbers}
+    if not kept:
+        return {}, []
+    pairs = [(stream, epoch) for stream in kept for epoch in followed.get(stream, [])]
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "select m.stream, m.epoch, m.applied, a.seq, a.sha256 from ("
+                "select f.stream, f.epoch, max(b.seq) as applied, "
+                "max(b.seq) filter (where coalesce(b.wal, 9223372036854775807) <= sync.archived()) as safe "
+                "from unnest(cast(:streams as text[]), cast(:epochs as uuid[])) f(stream, epoch) "
+                "join sync.applied b on (b.peer, b.stream, b.epoch) = (:peer, f.stream, f.epoch) "
+                "group by f.stream, f.epoch) m "
+                "left join sync.applied a on (a.peer, a.stream, a.epoch) = (:peer, m.stream, m.epoch) "
+                "and a.seq = m.safe"
+            ),
+            {
+                "peer": aircraft,
+                "streams": [stream for stream, _ in pairs],
+                "epochs": [epoch for _, epoch in pairs],
+            },
+        ).all()
+    applied = {(row.stream, files.epoch8(row.epoch)): row for row in rows}
     told: dict[str, dict[str, Any]] = {}
     unapplied: list[tuple[str, str, int]] = []
-    for stream, there in up.items():
-        kept = mapping(there.get("former"))
-        if not kept:
-            continue
-        with engine.connect() as connection:
-            rows = connection.execute(
-                text(
-                    "select m.epoch, m.applied, a.seq, a.sha256 from (select epoch, max(seq) as applied, "
-                    "max(seq) filter (where coalesce(wal, 9223372036854775807) <= sync.archived()) as safe "
-                    "from sync.applied where peer = :peer and stream = :stream "
-                    "and epoch = any(cast(:followed as uuid[])) group by epoch) m "
-                    "left join sync.applied a on (a.peer, a.stream, a.epoch) = (:peer, :stream, m.epoch) "
-                    "and a.seq = m.safe"
-                ),
-                {"peer": aircraft, "stream": stream, "followed": followed.get(stream, [])},
-            ).all()
-        applied = {files.epoch8(row.epoch): row.applied for row in rows}
-        unapplied += [
-            (stream, name, last)
-            for name, last in kept.items()
-            if isinstance(last, int) and applied.get(name, 0) < last
-        ]
-        safe = {
-            files.epoch8(row.epoch): {"seq": row.seq, "sha256": row.sha256}
-            for row in rows
-            if row.seq is not None and files.epoch8(row.epoch) in kept
-        }
-        if safe:
-            told[stream] = safe
+    for stream, numbers in kept.items():
+        for name, last in numbers.items():
+            row = applied.get((stream, name))
+            if isinstance(last, int) and (row is None or row.applied < last):
+                unapplied.append((stream, name, last))
+            if row is not None and row.seq is not None:
+                told.setdefault(stream, {})[name] = {"seq": row.seq, "sha256": row.sha256}
     return told, unapplied
 
 
 def _all_here(inbox: Path, unapplied: Iterable[tuple[str, str, int]]) -> bool:
     """Return whether what an aircraft keeps of histories that it left came: the last of each comes last."""
     return all(
-        # These are the aircraft's words.
-        stream.isalnum()
-        and name.isalnum()
-        and any(last == seq for seq, _ in files.change_sets(inbox / stream / name))
+        # This, too, is the aircraft's word.
+        name.isalnum() and any(last == seq for seq, _ in files.change_sets(inbox / stream / name))
         for stream, name, last in unapplied
     )
 
