@@ -49,7 +49,8 @@ class Kind:
         return f"No worker took it in time: is {unit} running at the hangar?"
 
 
-DISPATCH = Kind("dispatch", "dispatch", queued_s=120, running_s=3700, rest_s=15, alone=True)
+# An aircraft begins by itself, and waits five minutes at most where that does not help: nor would a call.
+DISPATCH = Kind("dispatch", "dispatch", queued_s=120, running_s=3700, rest_s=300, alone=True)
 INGEST = Kind("ingest", "sync", queued_s=120, running_s=900, failed_rest_s=60)
 PUBLISH = Kind("publish", "publish", queued_s=120, running_s=900)
 MEDIA = Kind("media", "media", queued_s=24 * 3600, running_s=5 * 3600)

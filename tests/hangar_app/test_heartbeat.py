@@ -1,4 +1,4 @@
-"""A heartbeat is stored and answered in five statements, from its aircraft only."""
+"""A heartbeat is stored and answered in a handful of statements, from its aircraft only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from common.schema import Aircraft, Heartbeat, Work
-from hangar_app import heartbeat
+from hangar_app import heartbeat, work
 from hangar_app.heartbeat import Refused, wanted
 
 TOWER = "10.100.64.11"
@@ -166,14 +166,23 @@ class TestReceiving:
         assert said in reply.json["error"]["message"]
         assert session.scalar(select(func.count()).select_from(Heartbeat)) == 0
 
-    def test_costs_five_statements_at_most(
-        self, app: Flask, fleet: None, statements: list[str]
+    @pytest.mark.parametrize(
+        ("body", "most"),
+        [
+            ({"content": {"missing_files": 3, "missing_bytes": 9}}, 5),
+            # All that 64 KiB can ask for.
+            ({"up": {f"s{n}": {"former": {"0a1b2c3d": 1}} for n in range(1000)}}, 5),
+            ({"up": {one: {"former": {"0a1b2c3d": 1}} for one in ("pay", "use", "usr")}}, 6),
+        ],
+    )
+    def test_costs_a_handful_of_statements_whatever_it_says(
+        self, app: Flask, fleet: None, statements: list[str], body: dict, most: int
     ) -> None:
         beat(app)
         statements.clear()
-        reply = beat(app, pushed=True, content={"missing_files": 3, "missing_bytes": 9})
+        reply = beat(app, pushed=True, **body)
         assert reply.status_code == 200
-        assert len(statements) <= 5, "\n".join(statements)
+        assert len(statements) <= most, "\n".join(statements)
 
     def test_what_was_pushed_is_taken_in_once(self, app, fleet, queue, session) -> None:
         beat(app, pushed=True)
@@ -283,12 +292,24 @@ class TestDispatching:
         row = session.scalar(select(Work))
         row.state, row.finished_at = "failed", clock()
         session.commit()
-        clock.advance(seconds=10)
+        clock.advance(seconds=work.DISPATCH.rest_s - 10)
         beat(app)
         assert queue.kinds == ["dispatch"]
-        clock.advance(seconds=10)
+        clock.advance(seconds=20)
         beat(app)
         assert queue.kinds == ["dispatch", "dispatch"]
+
+    def test_what_a_call_did_not_help_is_not_called_about_all_the_time(
+        self, app, queue, session, clock
+    ) -> None:
+        for _ in range(60):
+            # As where a stream waits aboard for a schema: it stays due, and the call ends well.
+            beat(app, heard=["cat"])
+            for row in session.scalars(select(Work).where(Work.state == "queued")):
+                row.state, row.finished_at = "done", clock()
+            session.commit()
+            clock.advance(seconds=5)
+        assert queue.kinds == ["dispatch"]
 
     def test_a_call_that_runs_is_not_doubled_for_an_hour(self, app, queue, session, clock) -> None:
         beat(app)

@@ -104,7 +104,7 @@ class TestBeginning:
         lost = claimed(tools, queued(work.DISPATCH))
         performing.begin(tools, [work.DISPATCH])
         assert (row(tools, lost).state, row(tools, lost).reason) == ("failed", work.WORKER_LOST)
-        clock.advance(seconds=60)
+        clock.advance(seconds=work.DISPATCH.rest_s + 60)
         assert queued(work.DISPATCH)  # the aircraft can be called again
 
     def test_what_another_queue_s_worker_does_goes_on(self, tools, queued) -> None:
