@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,36 +144,45 @@ def _reason(route: Route, ended: Ended, last: dict[str, Any], deadline_s: float)
 def call_program(command: list[str], deadline_s: float, line: Callable[[str], None]) -> Ended:
     """Runs a program and hands each line of its output over as it comes; cut at the deadline."""
     until = time.monotonic() + deadline_s
-    with tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
-        ) as program:
-            try:
-                finished = _lines(program, until, line)
-                code = program.wait(max(0.1, until - time.monotonic())) if finished else None
-            except subprocess.TimeoutExpired:
-                code = None
-            finally:
-                program.kill()
-        errors.seek(0)
-        return Ended(code, errors.read(LINE_LIMIT).decode(errors="replace"))
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        try:
+            finished, errors = _outputs(program, until, line)
+            code = program.wait(max(0.1, until - time.monotonic())) if finished else None
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            program.kill()
+    return Ended(code, errors.decode(errors="replace"))
 
 
-def _lines(program: subprocess.Popen[bytes], until: float, line: Callable[[str], None]) -> bool:
-    """Reads to the end of the output; False when the deadline came first."""
-    if program.stdout is None:
-        return True
-    out = program.stdout.fileno()
-    waiting = b""
-    while True:
-        ready, _, _ = select.select([out], [], [], max(0.0, until - time.monotonic()))
-        if not ready:
-            return False
-        chunk = os.read(out, LINE_LIMIT)
-        *whole, waiting = (waiting + chunk).split(b"\n")
-        for said in whole:
-            line(said.decode(errors="replace"))
-        if not chunk:
-            return True
-        if len(waiting) > LINE_LIMIT:
-            waiting = b""  # not a line of ours: never hold more than one
+def _outputs(
+    program: subprocess.Popen[bytes], until: float, line: Callable[[str], None]
+) -> tuple[bool, bytes]:
+    """Reads both outputs to their end; returns whether that came before the deadline, and the last errors.
+
+    What comes is the other end's choice: never more is held than a line, and the end of the errors.
+    """
+    waiting = errors = b""
+    with selectors.DefaultSelector() as ways:
+        for way in (program.stdout, program.stderr):
+            ways.register(way, selectors.EVENT_READ)  # type: ignore[arg-type]
+        while ways.get_map():
+            left = until - time.monotonic()
+            ready = ways.select(left) if left > 0 else []
+            if not ready:
+                return False, errors
+            for key, _ in ready:
+                chunk = os.read(key.fd, LINE_LIMIT)
+                if not chunk:
+                    ways.unregister(key.fileobj)
+                if key.fileobj is program.stderr:
+                    errors = (errors + chunk)[-LINE_LIMIT:]
+                    continue
+                *whole, waiting = (waiting + chunk).split(b"\n")
+                for said in whole:
+                    line(said.decode(errors="replace"))
+                if len(waiting) > LINE_LIMIT:
+                    waiting = b""  # not a line of ours: never hold more than one
+    return True, errors

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from hangar_app.dispatch import DispatchFailed, Ended, Route, call_program, dispatch
+from hangar_app.dispatch import LINE_LIMIT, DispatchFailed, Ended, Route, call_program, dispatch
 
 
 @pytest.fixture
@@ -92,6 +94,18 @@ def test_hands_lines_over_however_they_are_cut() -> None:
     script = "import os; [os.write(1, part) for part in (b'on', b'e\\ntw', b'o\\n')]; os._exit(3)"
     assert call_program([sys.executable, "-c", script], 10, said.append) == Ended(3, "")
     assert said == ["one", "two"]
+
+
+@pytest.mark.parametrize("way", [1, 2])
+def test_one_that_says_more_and_more_is_cut_and_fills_nothing(way: int) -> None:
+    script = f"import os\nwhile True: os.write({way}, b'x' * 65536)"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    ended = call_program([sys.executable, "-c", script], 1.5, lambda said: None)
+    assert ended.code is None
+    assert time.monotonic() - began < 5
+    assert len(ended.stderr) <= LINE_LIMIT
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
 
 
 @dataclass
