@@ -15,7 +15,7 @@ from sqlalchemy import Connection, DateTime, text
 from sqlalchemy.exc import DBAPIError
 
 from common.schema import Base
-from sync import changeset, packing
+from sync import changeset, files, packing
 from sync.capture import spec
 
 __all__ = ["TooLarge", "table", "write"]
@@ -63,7 +63,7 @@ def write(
     cannot give them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as out:
+    with files.open_anew(path) as out:
         writer = changeset.Writer(out, header)
         groups = _Groups(writer.group, most)
         for model, share in zip(models, header.tables, strict=True):

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 from common.settings import Settings
@@ -21,6 +22,7 @@ __all__ = [
     "inbox",
     "make_folder",
     "move",
+    "open_anew",
     "outbox",
     "sealed_path",
     "sha256_of",
@@ -132,11 +134,20 @@ def move(source: Path, target: Path) -> None:
     fsync(target.parent)
 
 
+def open_anew(path: Path) -> BinaryIO:
+    """Open a new file for writing, under a name that is always the same until it is renamed.
+
+    What a power cut left under that name may be read-only already: it goes, and is not written into.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb")
+
+
 def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace a file's content in one step: after a power cut it is the old or the new one."""
     make_folder(path.parent)
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as out:
+    with open_anew(beside) as out:
         out.write(data)
         out.flush()
         os.fchmod(out.fileno(), mode)
