@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from sync.capture import known
+
 __all__ = ["Lacking", "Place", "lacking", "waiting"]
 
 Place = tuple[str, int]
@@ -50,24 +52,26 @@ left join lateral (
 ) first_claimed on true
 left join lateral (
     select d.at from sync.dirty d
-    where d.stream = e.stream and d.batch is null order by d.id limit 1
+    where d.stream = e.stream and d.batch is null and (d.stream, d.tbl) in
+        (select * from unnest(cast(:streams as text[]), cast(:tables as text[])))
+    order by d.id limit 1
 ) first_free on true
 order by e.stream
 """)
 
 
-def waiting(connection: Connection) -> dict[str, dict[str, Any]]:
+def waiting(connection: Connection, role: str) -> dict[str, dict[str, Any]]:
     """Return what of each stream was sealed here and is not acknowledged, and since when it waits.
 
-    `oldest_at` counts rows that are not sealed yet too; it is by this host's clock, None when nothing
-    waits. `row_bytes` is what a row took lately, None before the first change-set: what is not sealed
-    has no size yet. It costs the index entries of one batch, however many wait.
+    Arguments: `role` is this host's. `oldest_at` counts rows that this release has still to seal, too; it
+    is by this host's clock, None when nothing waits. `row_bytes` is what a row took lately, None before
+    the first change-set: what is not sealed has no size yet.
 
-    >>> waiting(connection)  # doctest: +SKIP
+    >>> waiting(connection, "aircraft")  # doctest: +SKIP
     {'use': {'rows': 180, 'bytes': 3120, 'row_bytes': 17.3, 'oldest_at': '2026-11-23T01:00:00+00:00'}}
     """
     found = {}
-    for row in connection.execute(_WAITING):
+    for row in connection.execute(_WAITING, known(role)):
         times = [at for at in (row.claimed_at, row.free_at) if at is not None]
         oldest = min(times).isoformat(timespec="seconds") if times else None
         found[row.stream] = {

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from common.schema import Base, Direction, Sync, travelling
 
-__all__ = ["RECEIVES", "SENDS", "install", "record_all", "spec"]
+__all__ = ["RECEIVES", "SENDS", "install", "known", "models_of", "record_all", "spec"]
 
 SENDS: dict[str, Direction] = {"aircraft": "up", "hangar": "down"}
 RECEIVES: dict[str, Direction] = {"aircraft": "down", "hangar": "up"}
@@ -107,6 +107,27 @@ def spec(model: type[Base]) -> Sync:
     if model.__sync__ is None:
         raise TypeError(f"{model.__tablename__} does not travel")
     return model.__sync__
+
+
+def models_of(role: str, stream: str) -> list[type[Base]]:
+    """Return the models that a stream sends from a host of this role, parents first."""
+    return [model for model in travelling(SENDS[role]) if spec(model).stream == stream]
+
+
+def known(role: str) -> dict[str, list[str]]:
+    """Return the tables that a host of this role sends, and the stream of each, as parameters of a query.
+
+    The triggers of a newer release stay where one went back to this one. What they record of other tables
+    cannot be sealed, and waits until that release is here again.
+
+    >>> known("aircraft")["streams"]
+    ['pay', 'use', 'use', 'use', 'usr']
+    """
+    models = travelling(SENDS[role])
+    return {
+        "streams": [spec(model).stream for model in models],
+        "tables": [model.__tablename__ for model in models],
+    }
 
 
 def _capture(model: type[Base]) -> dict[str, str]:

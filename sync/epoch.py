@@ -22,8 +22,9 @@ unclaimed, or in a change-set of the present history that is in the outbox or ca
 change-set of a former history that these books have forgotten, which is kept in `sync/former`, with those
 before it that lay in the outbox, until it is acknowledged itself. A new history records every row that is
 still here, as not yet sent, and forgets what was claimed; the hangar merges by key, so what it has already is
-counted once. And no two change-sets of one history have one number, so whatever has the number and another
-hash shows that they are of two.
+counted once. Of tables that only a newer release knows, before which one went back to this one, what is
+recorded stays so, unclaimed. And no two change-sets of one history have one number, so whatever has the
+number and another hash shows that they are of two.
 
 At the hangar a new history begins with a snapshot (`sync.snapshot`) instead of rows that are recorded anew.
 """
@@ -41,10 +42,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Engine, text
 
 from common.migrations import newest
-from common.schema import travelling
 from common.settings import Settings
 from sync import changeset, divergence, files
-from sync.capture import SENDS, record_all, spec
+from sync.capture import models_of, record_all
 from sync.skew import READ_BACK, behind
 from sync.steps import untold
 
@@ -174,6 +174,7 @@ def begin(
     """
     aboard = settings.role == "aircraft"
     file, new = noted(settings, stream), uuid4()
+    models = models_of(settings.role, stream)
     # At the hangar rows that changed before are in the snapshot, and not in the first change-set.
     base = changeset.GENESIS if aboard else hashlib.sha256(new.bytes).hexdigest()
     with engine.begin() as connection:
@@ -189,11 +190,18 @@ def begin(
             ),
             key,
         )
-        connection.execute(text("delete from sync.dirty where stream = :stream"), key)
+        connection.execute(
+            text("delete from sync.dirty where stream = :stream and tbl = any(:tables)"),
+            {**key, "tables": [model.__tablename__ for model in models]},
+        )
+        # What a newer release recorded, before one went back to this one, is for it to seal.
+        connection.execute(
+            text("update sync.dirty set batch = null where stream = :stream and batch is not null"),
+            key,
+        )
         if aboard:
-            for model in travelling(SENDS[settings.role]):
-                if spec(model).stream == stream:
-                    record_all(connection, model, settings.node)
+            for model in models:
+                record_all(connection, model, settings.node)
         connection.execute(
             text(
                 "update sync.epoch set epoch = :epoch, follows = coalesce(:file, epoch), "

@@ -172,7 +172,7 @@ class Onlooker:
 
     def _waiting(self) -> dict[str, dict[str, int]]:
         with self._engine.connect() as connection:
-            found = behind.waiting(connection)
+            found = behind.waiting(connection, self._settings.role)
         return {
             stream: {"rows": one["rows"], "bytes": one["bytes"]}
             for stream, one in found.items()

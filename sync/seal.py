@@ -28,10 +28,10 @@ from common.health import schema_version
 from common.schema import Base, travelling
 from common.settings import Settings
 from sync import changeset, epoch, export, files
-from sync.capture import SENDS, spec
+from sync.capture import SENDS, models_of, spec
 from sync.steps import untold
 
-__all__ = ["STEPS", "Sealed", "alone", "models_of", "own_streams", "seal", "seal_all"]
+__all__ = ["STEPS", "Sealed", "alone", "own_streams", "seal", "seal_all"]
 
 STEPS = ("claimed", "written", "committed", "noted", "renamed", "published")
 ROWS = 100_000
@@ -103,11 +103,6 @@ def seal(
             if batch is None:
                 return made
             made.append(batch)
-
-
-def models_of(role: str, stream: str) -> list[type[Base]]:
-    """Return the models that a stream sends from a host of this role, parents first."""
-    return [model for model in travelling(SENDS[role]) if spec(model).stream == stream]
 
 
 def _recover(engine: Engine, settings: Settings, stream: str) -> None:
@@ -247,12 +242,14 @@ def _claim(
     connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int
 ) -> bool:
     connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
-    # Parents first, so that a capped batch never carries a child whose parent is still to come.
+    # Parents first, so that a capped batch never carries a child whose parent is still to come. Of a table
+    # that only a newer release knows there would be no row in the file, and its key would be forgotten.
     found = connection.execute(
         text(
             "with marked as (update sync.dirty set batch = :seq where ctid = any (array("
             "select ctid from sync.dirty where stream = :stream and batch is null "
-            "order by array_position(:tables, tbl), id limit :rows)) returning tbl, pk) "
+            "and tbl = any(:tables) order by array_position(:tables, tbl), id limit :rows)) "
+            "returning tbl, pk) "
             "insert into claimed select distinct tbl, pk from marked"
         ),
         {

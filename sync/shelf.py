@@ -21,8 +21,8 @@ from sqlalchemy import Engine, text
 from common.health import schema_version
 from common.settings import Settings
 from sync import changeset, epoch, files, snapshot
+from sync.capture import models_of
 from sync.heard import mapping
-from sync.seal import models_of
 
 __all__ = ["Choice", "Shelf", "Told", "choose", "lay_out", "look", "suffices"]
 

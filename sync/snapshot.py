@@ -21,7 +21,8 @@ from common.health import schema_version
 from common.schema import Base
 from common.settings import Settings
 from sync import changeset, epoch, export, files
-from sync.seal import alone, models_of
+from sync.capture import models_of
+from sync.seal import alone
 from sync.steps import untold
 
 __all__ = ["STEPS", "prune", "seal"]

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from common.settings import Settings, node_name
 from sync import backfill, behind, chain, divergence, files, held, holding, index
 from sync.apply import received_streams
+from sync.capture import known
 from sync.heard import mapping
 from sync.issue import HEAD, read_head
 from sync.seal import own_streams
@@ -139,11 +140,13 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
                 "(select coalesce(max(seq), 0) from sync.batch b where b.stream = e.stream "
                 " and b.epoch = e.epoch and b.state = 'acked') as acked, "
                 "(select count(*) from sync.dirty d "
-                " where d.stream = e.stream and d.batch is null) as unsealed_rows "
-                "from sync.epoch e order by e.stream"
-            )
+                " where d.stream = e.stream and d.batch is null and (d.stream, d.tbl) in "
+                " (select * from unnest(cast(:streams as text[]), cast(:tables as text[])))"
+                ") as unsealed_rows from sync.epoch e order by e.stream"
+            ),
+            known(settings.role),
         ).all()
-        waiting = behind.waiting(connection)
+        waiting = behind.waiting(connection, settings.role)
         pushed = connection.scalar(
             text(
                 "select exists (select from sync.batch "

@@ -17,7 +17,7 @@ SURVEY = "insert into survey (id, question, choices) values (gen_random_uuid(), 
 
 def waiting(end: End) -> dict[str, dict[str, object]]:
     with end.engine.connect() as connection:
-        return behind.waiting(connection)
+        return behind.waiting(connection, end.settings.role)
 
 
 def recorded_at(end: End, at: str, where: str = "true") -> None:

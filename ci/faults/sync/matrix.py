@@ -18,7 +18,7 @@ from ci.faults.sync.nodes import Node, said
 from ci.faults.sync.order import STEPS, Ended, Order
 from ci.faults.sync.stand import Ends, Stand
 from ci.story.teller import NotSo
-from sync.seal import models_of
+from sync.capture import models_of
 
 AIRCRAFT, HANGAR = "aircraft", "hangar"
 INTO_S = 0.05  # longer than most steps take
