@@ -130,8 +130,9 @@ def known(role: str) -> dict[str, list[str]]:
     }
 
 
+# In the order of words in which PostgreSQL tells of a trigger, so that the two can be compared.
 def _capture(model: type[Base]) -> dict[str, str]:
-    sync, table = spec(model), model.__tablename__
+    sync, table = spec(model), f"public.{model.__tablename__}"
     one = f"on {table} referencing {{rows}} for each statement execute function sync.{{function}}"
     both, new, old = (
         "old table as old_rows new table as new_rows",
@@ -154,28 +155,29 @@ def _capture(model: type[Base]) -> dict[str, str]:
 
 def _guard(model: type[Base]) -> dict[str, str]:
     return {
-        "sync_guard": "before insert or update or delete or truncate "
-        f"on {model.__tablename__} for each statement "
+        "sync_guard": "before insert or delete or update or truncate "
+        f"on public.{model.__tablename__} for each statement "
         f"execute function sync.guard('{spec(model).direction}')"
     }
 
 
-def _triggers(connection: Connection, model: type[Base]) -> set[str]:
-    found = connection.scalars(
+def _triggers(connection: Connection, model: type[Base]) -> dict[str, str]:
+    found = connection.execute(
         text(
-            "select tgname from pg_trigger "
+            "select tgname, lower(pg_get_triggerdef(oid)) as made from pg_trigger "
             "where tgrelid = cast(:t as regclass) and not tgisinternal"
         ),
         {"t": f"public.{model.__tablename__}"},
     )
-    return set(found)
+    return {row.tgname: row.made for row in found}
 
 
 def install(connection: Connection, role: str) -> list[str]:
     """Make the triggers that a host of this role needs, and return the tables that were changed.
 
-    It takes a table's lock only where a trigger is missing, so it can run beside the running
-    release. Rows that were there before capture began are recorded as changed.
+    It takes a table's lock only where a trigger is missing or differs, so it can run beside the running
+    release. Rows that were there before capture began are recorded as changed; what is recorded of a model
+    that was in another stream, and no batch has claimed, goes over to the one that it is in.
 
     Arguments: `role` is `aircraft` or `hangar`; the caller commits.
 
@@ -194,6 +196,14 @@ def install(connection: Connection, role: str) -> list[str]:
         had = _triggers(connection, model)
         if _apply(connection, model, _guard(model), had, unwanted=_CAPTURE):
             changed.append(model.__tablename__)
+    connection.execute(
+        text(
+            "update sync.dirty d set stream = k.stream "
+            "from unnest(cast(:streams as text[]), cast(:tables as text[])) k (stream, tbl) "
+            "where d.tbl = k.tbl and d.stream <> k.stream and d.batch is null"
+        ),
+        known(role),
+    )
     for stream in sorted({spec(model).stream for model in travelling(SENDS[role])}):
         connection.execute(
             text("insert into sync.epoch (stream, epoch) values (:s, :e) on conflict do nothing"),
@@ -207,14 +217,16 @@ def _apply(
     connection: Connection,
     model: type[Base],
     wanted: dict[str, str],
-    had: set[str],
+    had: dict[str, str],
     unwanted: tuple[str, ...],
 ) -> bool:
     statements = [
         f"drop trigger {name} on {model.__tablename__}" for name in unwanted if name in had
     ]
     statements += [
-        f"create trigger {name} {what}" for name, what in wanted.items() if name not in had
+        f"create or replace trigger {name} {what}"
+        for name, what in wanted.items()
+        if had.get(name) != f"create trigger {name} {what}"
     ]
     for statement in statements:
         connection.execute(text(statement))

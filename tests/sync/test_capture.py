@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from common.schema import UsageEvent
 from sync import capture
 
 pytestmark = pytest.mark.postgres
@@ -198,9 +200,10 @@ def test_acknowledged_history_may_be_deleted(at: Callable[[str], Engine]) -> Non
         assert dirty(connection) == []
 
 
-def test_installing_again_changes_nothing(at: Callable[[str], Engine]) -> None:
-    with at("aircraft").begin() as connection:
-        assert capture.install(connection, "aircraft") == []
+@pytest.mark.parametrize("role", ["aircraft", "hangar"])
+def test_installing_again_changes_nothing(at: Callable[[str], Engine], role: str) -> None:
+    with at(role).begin() as connection:
+        assert capture.install(connection, role) == []
 
 
 def test_rows_from_before_capture_are_recorded_when_it_begins(engine: Engine) -> None:
@@ -208,6 +211,42 @@ def test_rows_from_before_capture_are_recorded_when_it_begins(engine: Engine) ->
         connection.execute(text(ITEM.format(ONE)))
         assert "item" in capture.install(connection, "hangar")
         assert dirty(connection) == [("item", ONE)]
+
+
+def test_a_model_that_goes_over_to_another_stream_is_recorded_there(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.connect() as connection:
+        capture.install(connection, "aircraft")
+        connection.execute(text(EVENT.format(ONE)))
+        connection.execute(text(EVENT.format(TWO)))
+        # It lies in a change-set of the stream that it was in, and is acknowledged there.
+        connection.execute(text("update sync.dirty set batch = 1 where pk = :id"), {"id": ONE})
+        monkeypatch.setattr(
+            UsageEvent, "__sync__", replace(capture.spec(UsageEvent), stream="seen")
+        )
+        assert capture.install(connection, "aircraft") == ["usage_event"]
+        connection.execute(text(EVENT.format(THREE)))
+        found = connection.execute(text("select stream, pk from sync.dirty order by id")).all()
+        assert [tuple(row) for row in found] == [("use", ONE), ("seen", TWO), ("seen", THREE)]
+        with pytest.raises(DBAPIError, match="has not acknowledged"), connection.begin_nested():
+            connection.execute(text("delete from usage_event"))
+        assert capture.install(connection, "aircraft") == []
+
+
+def test_a_model_whose_rows_may_change_from_now_on_is_recorded_when_they_do(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.connect() as connection:
+        capture.install(connection, "aircraft")
+        connection.execute(text(EVENT.format(ONE)))
+        connection.execute(text("delete from sync.dirty"))
+        monkeypatch.setattr(UsageEvent, "__sync__", replace(capture.spec(UsageEvent), mode="state"))
+        assert capture.install(connection, "aircraft") == ["usage_event"]
+        connection.execute(text("update usage_event set kind = 'stop'"))
+        connection.execute(text("delete from usage_event"))
+        assert dirty(connection) == [("usage_event", ONE)] * 2
+        assert capture.install(connection, "aircraft") == []
 
 
 def test_deleting_much_history_beside_much_that_is_recorded_takes_no_hours(
