@@ -133,28 +133,30 @@ def sift(
 class Keeper:
     """Keeps the refused rows of one change-set, and gives up when they are too many.
 
-    Arguments: `open` is how many of the peer's stream were kept before; `waiting` is how many wait for one
-    of those that are kept.
+    Arguments: `open` is how many of the peer's stream were refused before; `overtakes`: whether there are
+    any at all that a later row may take the place of, those that only wait for one of them included.
+    `waiting` is how many of this change-set wait.
     """
 
     connection: Connection
     peer: str
     header: changeset.Header
     open: int
+    overtakes: bool
     kept: int = 0
     waiting: int = 0
 
     @classmethod
     def of(cls, connection: Connection, peer: str, header: changeset.Header) -> Keeper:
         """Return one for a change-set that is about to be loaded."""
-        found = connection.scalar(
+        found = connection.execute(
             text(
-                "select count(*) from sync.quarantine "
-                "where peer = :peer and stream = :stream and state = 'open' and sqlstate <> :waits"
+                "select count(*) filter (where sqlstate <> :waits) as refused, count(*) > 0 as some "
+                "from sync.quarantine where peer = :peer and stream = :stream and state = 'open'"
             ),
             {"peer": peer, "stream": header.stream, "waits": orphans.WAITS},
-        )
-        return cls(connection, peer, header, found or 0)
+        ).one()
+        return cls(connection, peer, header, found.refused, found.some)
 
     def set_aside(self, model: type[Base], staged: str) -> int:
         """Keep what only waits for a row that is kept; returns how many rows that were."""
@@ -213,30 +215,33 @@ class Keeper:
 
     def supersede(self, staged: str, table: str) -> None:
         """End the quarantine of rows that a later one of the same key takes the place of."""
-        if self.open:
+        if self.overtakes:
             which = f"tbl = :tbl and key in (select id from {staged})"  # noqa: S608
             self._supersede(which, tbl=table)
 
     def supersede_all(self) -> None:
         """End the quarantine of all rows of the stream: all that there are in it came anew."""
-        if self.open:
+        if self.overtakes:
             self._supersede("true")
 
     def _supersede(self, which: str, **more: Any) -> None:
-        done = self.connection.execute(
+        refused = self.connection.scalar(
             text(
-                "update sync.quarantine set state = 'superseded', decided_by = 'sync', "  # noqa: S608
-                "decided_at = now(), reason = :reason "
-                f"where peer = :peer and stream = :stream and state = 'open' and {which}"
+                "with done as (update sync.quarantine set state = 'superseded', "  # noqa: S608
+                "decided_by = 'sync', decided_at = now(), reason = :reason "
+                f"where peer = :peer and stream = :stream and state = 'open' and {which} "
+                "returning sqlstate) select count(*) from done where sqlstate <> :waits"
             ),
             {
                 "peer": self.peer,
                 "stream": self.header.stream,
+                "waits": orphans.WAITS,
                 "reason": f"change-set {self.header.seq} has a later one of the same key",
                 **more,
             },
         )
-        self.open -= done.rowcount
+        # What only waited was not counted.
+        self.open -= refused or 0
 
 
 def described(error: DBAPIError) -> dict[str, str]:
