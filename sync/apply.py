@@ -24,7 +24,7 @@ from common.settings import Settings
 from sync import backfill, chain, changeset, files, held, index, load, retry, skew
 from sync.capture import RECEIVES, spec
 from sync.divergence import Diverged
-from sync.load import Fold
+from sync.load import Fold, Unsettled
 from sync.outcome import Outcome
 from sync.quarantine import Keeper, said
 from sync.skew import Parked, Refused
@@ -76,10 +76,11 @@ def apply_all(
     if outcome.batches:
         try:
             retry.retry(engine, settings.role, folds or {}, peer=peer)
-        except OperationalError as error:
+        except (OperationalError, Unsettled) as error:
             # What came is applied all the same.
+            why = said(error) if isinstance(error, OperationalError) else error
             outcome.problems.append(
-                f"{peer}: its rows in quarantine could not be tried again now: {said(error)}. The next "
+                f"{peer}: its rows in quarantine could not be tried again now: {why}. The next "
                 "change-set has them tried"
             )
     return outcome
@@ -253,6 +254,11 @@ def _apply_file(
                 milliseconds = int((time.monotonic() - began) * 1000)
                 rows = chain.record(connection, peer, header, epoch, sha256, milliseconds, place)
                 at("ledger")
+        except Unsettled as error:
+            raise Refused(
+                f"{error}. Nothing of this change-set was applied, and the stream stops here until that is "
+                "mended; the next run tries again"
+            ) from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import psycopg2
@@ -22,9 +24,21 @@ from sync.capture import spec
 from sync.quarantine import NUMBER, Keeper, Refusal, attempt, is_a_rows_fault, said, sift
 from sync.skew import Refused, Share
 
-__all__ = ["Fold", "Staged", "load", "take", "view"]
+__all__ = ["Fold", "Staged", "Unsettled", "load", "take", "view"]
 
 Fold = Callable[[Connection, str], None]
+
+
+class Unsettled(Exception):
+    """A fold failed, and no row was refused: what is to be mended is its code.
+
+    It says where. What the error itself says may be a passenger's, and this goes to logs.
+    """
+
+    def __init__(self, table: str, error: Exception) -> None:
+        at = extract_tb(error.__traceback__)[-1]
+        where = f"{Path(at.filename).name}:{at.lineno}"
+        super().__init__(f"{type(error).__name__} at {where} while rows of {table} were settled")
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,8 @@ def load(
 
     Arguments: `shares` is what `skew.judge` returned; `folds` are called with the name of a relation that
     has the rows that came and were taken; `keeper` gets those that were not; with `whole` the rows that did
-    not come are gone. Raises `BadChangeSet`, `Refused`, or `DBAPIError` when the database cannot go on.
+    not come are gone. Raises `BadChangeSet`, `Refused`, `Unsettled`, or `DBAPIError` when the database cannot
+    go on.
     """
     if next(parts) != header:
         raise changeset.BadChangeSet(header.stream, "header", "the one just checked", "another")
@@ -232,7 +247,10 @@ def between(
 
 
 def take(connection: Connection, staged: Staged, folds: Mapping[str, Fold]) -> None:
-    """Merge the rows of the view, or delete those whose keys are in it; folds see just those rows."""
+    """Merge the rows of the view, or delete those whose keys are in it; folds see just those rows.
+
+    Raises `Unsettled` when a fold fails, and `DBAPIError`.
+    """
     if staged.op == "D":
         connection.execute(
             text(
@@ -242,8 +260,14 @@ def take(connection: Connection, staged: Staged, folds: Mapping[str, Fold]) -> N
         )
         return
     _merge(connection, staged)
-    if staged.table in folds:
+    if staged.table not in folds:
+        return
+    try:
         folds[staged.table](connection, staged.incoming)
+    except DBAPIError:
+        raise
+    except Exception as error:
+        raise Unsettled(staged.table, error) from error
 
 
 def _merge(connection: Connection, staged: Staged) -> None:

@@ -25,6 +25,7 @@ from common.schema import Audit
 from common.settings import Settings
 from common.uuid7 import uuid7
 from sync import held, users
+from sync.load import Unsettled
 from sync.retry import retry_in
 
 __all__ = ["Order", "Refused", "carry_out", "main"]
@@ -78,7 +79,12 @@ def carry_out(connection: Connection, order: Order, role: str, now: datetime) ->
         _must_be_open(found)
         folds = users.folds(utc_now) if role == "hangar" else {}
         ids = [row.id for row in found]
-        retry_in(connection, role, folds, ids, order.operator, order.why)
+        try:
+            retry_in(connection, role, folds, ids, order.operator, order.why)
+        except Unsettled as error:
+            raise Refused(
+                str(error), "it has to be mended in the code; nothing was changed"
+            ) from error
     _audit(connection, order, found, now)
     after = _of(connection, "id = any(:ids)", ids=[row.id for row in found])
     return {"rows": [_told(row) for row in after[:SHOWN]], "more": len(after[SHOWN:])}

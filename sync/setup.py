@@ -18,6 +18,7 @@ from common.database import engine_for
 from common.logging import configure
 from common.settings import Settings, SettingsError
 from sync import capture, held, users
+from sync.load import Unsettled
 from sync.retry import retry
 
 __all__ = ["main", "setup"]
@@ -36,7 +37,12 @@ def setup(engine: Engine, role: str) -> str:
         for table in capture.install(connection, role):
             log.info("%s: triggers for role %s are in place", table, role)
     held.migrated(engine)
-    tried = retry(engine, role, users.folds(utc_now) if role == "hangar" else {})
+    try:
+        tried = retry(engine, role, users.folds(utc_now) if role == "hangar" else {})
+    except Unsettled as error:
+        # No reason to keep a release out, which may be the one that mends it.
+        log.error("rows in quarantine could not be tried again: %s", error)
+        return version
     if tried.resolved:
         log.info("%d rows left quarantine, %d stay", tried.resolved, tried.refused)
     return version

@@ -20,7 +20,9 @@ _VALUE = (
     "case field when 'consent' then jsonb_typeof(value) = 'object' "
     "and (jsonb_typeof(value -> 'purpose'), jsonb_typeof(value -> 'given'), "
     "jsonb_typeof(value -> 'after')) is not distinct from ('string', 'boolean', 'array') "
-    "when 'same' then value #>> '{}' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' "
+    # Of JSON's null the text is SQL's, which a check lets pass.
+    "when 'same' then jsonb_typeof(value) = 'string' "
+    "and value #>> '{}' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' "
     "else jsonb_typeof(value) = 'string' end"
 )
 

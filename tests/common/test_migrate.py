@@ -8,14 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
 
 from common import migrate
 from common.health import schema_version
 from common.schema import Base
 from sync.setup import setup
+from tests.conftest import PostgresServer
 
 
 @pytest.mark.postgres
@@ -47,6 +50,26 @@ def test_what_newer_code_has_taken_further_stays_so(new_database: Callable[..., 
             )
 
 
+@pytest.mark.postgres
+def test_two_accounts_of_one_person_are_two_on_databases_that_exist_already(
+    postgres_server: PostgresServer,
+) -> None:
+    postgres_server.run("create database before")
+    engine = create_engine(postgres_server.url("before"))
+    insert = text(
+        "insert into user_event (id, user_id, field, value, hlc, aircraft) values "
+        "(gen_random_uuid(), gen_random_uuid(), 'same', 'null', 1, 'EC-TAA')"
+    )
+    with engine.begin() as connection:
+        command.upgrade(migrate.config(connection), "0009")
+        connection.execute(insert)
+    assert migrate.upgrade(engine) == migrate.head(), "what is there does not stop it"
+    with engine.connect() as connection, pytest.raises(IntegrityError, match="ck_user_event_value"):
+        connection.execute(insert)
+    engine.dispose()
+    postgres_server.run("drop database before")
+
+
 def test_migrations_are_found_from_any_folder(tmp_path: Path) -> None:
     top = Path(migrate.__file__).parent.parent
     found = subprocess.run(
@@ -57,4 +80,4 @@ def test_migrations_are_found_from_any_folder(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == "0009"
+    assert found.stdout.strip() == "0010"
