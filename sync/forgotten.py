@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, text
 
+from sync.user_lock import alone
+
 __all__ = ["leave_quarantine", "sweep"]
 
 
@@ -14,6 +16,7 @@ def sweep(engine: Engine) -> None:
     removed. The hangar does not keep it either.
     """
     with engine.begin() as connection:
+        leave_quarantine(connection)
         for statement in (
             "delete from token t using app_user u where u.id = t.user_id and u.erased",
             "delete from user_event e using app_user u where u.id = e.user_id and u.erased "
@@ -21,15 +24,21 @@ def sweep(engine: Engine) -> None:
             "where d.stream = 'usr' and d.tbl = 'user_event' and d.pk = e.id)",
         ):
             connection.execute(text(statement))
-        leave_quarantine(connection)
 
 
 def leave_quarantine(connection: Connection) -> None:
-    """Remove what the quarantine holds of erased persons; what they used and answered names no one there."""
+    """Remove what the quarantine holds of erased persons; what they used and answered names no one there.
+
+    The caller holds `alone`, or no row that another waits for: where there is anything, it is taken here.
+    """
     of_erased = (
         "exists (select from app_user u where u.erased "
         "and cast(u.id as text) = case tbl when 'app_user' then key else row ->> 'user_id' end)"
     )
+    there = text(f"select exists (select from sync.quarantine where {of_erased})")  # noqa: S608
+    if not connection.scalar(there):
+        return
+    alone(connection)
     for statement in (
         "delete from sync.quarantine "  # noqa: S608  # written above
         f"where tbl in ('app_user', 'user_consent', 'user_event') and {of_erased}",

@@ -56,9 +56,9 @@ def ingest(
             "%s: %d rows went into quarantine: fab quarantine.list", name, outcome.quarantined
         )
     with engine.begin() as connection:
-        merge_log.forget(connection, clock())
         # What was refused may be of a person who is erased.
         forgotten.leave_quarantine(connection)
+        merge_log.forget(connection, clock())
     refresh(engine, settings, clock=clock)
     _sweep(engine, settings, name, clock())
     return outcome

@@ -21,11 +21,11 @@ from sqlalchemy import Connection, text
 from common.schema import SHARED_FIELDS, UserEvent, travelling
 from sync import forgotten, merge_log, user_rows
 from sync.merge_log import Decision
+from sync.user_lock import alone
 
 __all__ = [
     "SPEAKING",
     "add_consents",
-    "alone",
     "apart",
     "drop_erased",
     "erase_all",
@@ -42,14 +42,6 @@ SPEAKING = tuple(
 """The tables that come up and name a user beside the events themselves."""
 
 _BLANK = "email = '', name = '', language = '', password_hash = '', clocks = '{}'"
-
-
-def alone(connection: Connection, *, shared: bool = False) -> None:
-    """Wait until no one else settles users; `shared` lets others in who only ask who is who."""
-    kind = "_shared" if shared else ""
-    connection.execute(
-        text(f"select pg_advisory_xact_lock{kind}(hashtextextended('turnaround users', 0))")
-    )
 
 
 def settle(connection: Connection, incoming: str, *, table: str) -> None:

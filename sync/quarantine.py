@@ -16,9 +16,11 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from common.schema import Base, travelling
+from common.schema import Base, UserEvent, travelling
 from sync import changeset, orphans
+from sync.capture import spec
 from sync.skew import Refused
+from sync.user_lock import alone
 
 __all__ = [
     "NUMBER",
@@ -225,6 +227,8 @@ class Keeper:
             self._supersede("true")
 
     def _supersede(self, which: str, **more: Any) -> None:
+        # As the folds of this stream take it afterwards.
+        alone(self.connection, shared=self.header.stream != spec(UserEvent).stream)
         refused = self.connection.scalar(
             text(
                 "with done as (update sync.quarantine set state = 'superseded', "  # noqa: S608

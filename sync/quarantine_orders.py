@@ -27,6 +27,7 @@ from common.uuid7 import uuid7
 from sync import held, users
 from sync.load import Unsettled
 from sync.retry import retry_in
+from sync.user_lock import alone
 
 __all__ = ["Order", "Refused", "carry_out", "main"]
 
@@ -92,7 +93,10 @@ def carry_out(connection: Connection, order: Order, role: str, now: datetime) ->
 
 def _rows(connection: Connection, order: Order) -> list[Row[Any]]:
     """Return the rows that an order is about, locked where it decides of them."""
-    lock = "for update" if order.do in ("retry", "drop") else ""
+    lock = ""
+    if order.do in ("retry", "drop"):
+        alone(connection)
+        lock = "for update"
     if order.ids:
         return _of(connection, "id = any(:ids)", lock, ids=order.ids)
     which = "peer = coalesce(nullif(:peer, ''), peer) and (:every or state = 'open')"

@@ -20,11 +20,14 @@ from sync.capture import RECEIVES, spec
 from sync.load import Fold, Staged, between, view
 from sync.quarantine import NUMBER, described, sift
 from sync.skew import columns_of, share
+from sync.user_lock import alone
 
 __all__ = ["Retried", "retry", "retry_in"]
 
 # What was decided is kept so long: its rows are passengers' as well.
 KEPT = "30 days"
+_OVER = f"state <> 'open' and decided_at < now() - interval '{KEPT}'"
+_OPEN = "state = 'open' and peer = coalesce(:peer, peer)"
 
 
 @dataclass
@@ -49,21 +52,17 @@ def retry(
     >>> retry(engine, "hangar", {}, peer="EC-TAA")  # doctest: +SKIP
     Retried(resolved=1, refused=0)
     """
+    which = {"peer": peer}
     with engine.begin() as connection:
-        found = connection.scalars(
-            text(
-                "select id from sync.quarantine where state = 'open' "
-                "and peer = coalesce(:peer, peer) order by id for update skip locked"
-            ),
-            {"peer": peer},
-        ).all()
+        there = f"select exists (select from sync.quarantine where ({_OPEN}) or ({_OVER}))"  # noqa: S608
+        # Mostly there is nothing, and then nobody is waited for.
+        if not connection.scalar(text(there), which):
+            return Retried()
+        alone(connection)
+        query = f"select id from sync.quarantine where {_OPEN} order by id for update skip locked"  # noqa: S608
+        found = connection.scalars(text(query), which).all()
         done = retry_in(connection, role, folds, found, "sync", "") if found else Retried()
-        connection.execute(
-            text(
-                "delete from sync.quarantine where state <> 'open' "  # noqa: S608
-                f"and decided_at < now() - interval '{KEPT}'"
-            )
-        )
+        connection.execute(text(f"delete from sync.quarantine where {_OVER}"))  # noqa: S608
     return done
 
 
@@ -75,7 +74,10 @@ def retry_in(
     who: str,
     why: str,
 ) -> Retried:
-    """Try these rows in the caller's transaction, which has them locked; `who` resolves those that go in."""
+    """Try these rows in the caller's transaction; `who` resolves those that go in.
+
+    The caller has taken `alone` (`sync.user_lock`), and then locked them.
+    """
     connection.execute(
         text(
             "select set_config('sync.applying', 'on', true), set_config('timezone', 'UTC', true), "
@@ -93,9 +95,7 @@ def retry_in(
     ).all()
     done = Retried()
     # What the code here does not know any more waits for someone to drop it.
-    ordered = sorted(
-        (row for row in rows if row.tbl in known), key=lambda row: _rank(known, folds, row)
-    )
+    ordered = sorted((row for row in rows if row.tbl in known), key=lambda row: _rank(known, row))
     for _, group in groupby(ordered, key=lambda row: (row.op, row.tbl, row.columns)):
         there = _still_there(connection, list(group))
         waiting = _waiting(connection, known, there)
@@ -130,17 +130,10 @@ def _waiting(
     return orphans.still(connection, known[rows[0].tbl], [row.id for row in rows])
 
 
-def _rank(
-    known: Mapping[str, type[Base]], folds: Mapping[str, Fold], row: Row[Any]
-) -> tuple[Any, ...]:
-    """Parents are written first and go last; of one rank, those whose fold is the earlier one.
-
-    That is the one that wants to be alone (`sync.users`): after one that lets others in, two would wait for
-    each other.
-    """
+def _rank(known: Mapping[str, type[Base]], row: Row[Any]) -> tuple[Any, ...]:
+    """Parents are written first and go last."""
     rank = spec(known[row.tbl]).rank
-    fold = [*folds, row.tbl].index(row.tbl)
-    return row.op == "D", -rank if row.op == "D" else rank, fold, row.tbl, row.columns, row.id
+    return row.op == "D", -rank if row.op == "D" else rank, row.tbl, row.columns, row.id
 
 
 def _group(

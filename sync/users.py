@@ -25,6 +25,7 @@ from common.schema import SHARED_FIELDS, USER_FIELDS
 from sync import merge_log, persons, user_rows
 from sync.load import Fold
 from sync.merge_log import Decision
+from sync.user_lock import alone
 from sync.user_merge import Edit
 
 __all__ = ["fold", "folds"]
@@ -33,10 +34,7 @@ _AT_ONCE = 1000  # users; the memory does not grow with the change-set
 
 
 def folds(clock: Callable[[], datetime]) -> dict[str, Fold]:
-    """Return what `sync.apply` calls at the hangar for each table that speaks of users.
-
-    The one that is alone while it settles is first, because one transaction may call several.
-    """
+    """Return what `sync.apply` calls at the hangar for each table that speaks of users."""
     settling: dict[str, Fold] = {
         name: partial(persons.settle, table=name) for name in persons.SPEAKING
     }
@@ -50,7 +48,7 @@ def fold(connection: Connection, incoming: str, clock: Callable[[], datetime]) -
     they were received.
     """
     now = clock()
-    persons.alone(connection)
+    alone(connection)
     # Also with an account that is erased, or it would matter which of the two came first.
     persons.join_all(connection, incoming, now)
     persons.drop_erased(connection, incoming, now)

@@ -18,8 +18,8 @@ from tests.sync.test_quarantine import STATES, events, ingest
 pytestmark = pytest.mark.postgres
 
 
-def test_who_settles_persons_alone_comes_before_who_asks_for_them(hangar: End, up: Packer) -> None:
-    """The other way round two that try again at once wait for each other."""
+def test_who_tries_again_is_alone_before_anyone_is_asked_for(hangar: End, up: Packer) -> None:
+    """Two that had let each other in, and then wished to be alone, would wait for each other."""
     up.send(events(1, bad=1))
     said = ("id", "user_id", "field", "value", "hlc", "aircraft")
     event = (uuid4(), uuid4(), "phone", '"x"', 1, "EC-TAA")
@@ -41,7 +41,7 @@ def test_who_settles_persons_alone_comes_before_who_asks_for_them(hangar: End, u
 
     folds = {table: watched(fold) for table, fold in users.folds(utc_now).items()}
     assert retry(hangar.engine, "hangar", folds).resolved == 2
-    assert locks == [["ExclusiveLock"], ["ExclusiveLock", "ShareLock"]]
+    assert locks == [["ExclusiveLock", "ShareLock"]] * 2
 
 
 def test_a_row_that_an_erasure_removed_does_not_stand_for_the_next_one(hangar: End) -> None:
