@@ -257,12 +257,12 @@ def _groups(
     source: Source, table: Table, columns: Sequence[str | None], rows: int
 ) -> Iterator[Block]:
     while rows > 0:
-        group = None
+        group, size = None, 0
         for column in columns:
-            values, data = source.block(rows if group is None else group)
+            values, data = source.block(rows if group is None else group, size)
             if group not in (None, values):
                 raise source.bad("values in a block", group, values)
-            group = values
+            group, size = values, size + len(data)
             yield Block(table, column, data)
         rows -= group or 0
 

@@ -3,14 +3,14 @@
 It runs inside the transaction of `sync.apply`, which has checked the file and locked the cursor. Rows are
 staged as text, and become values in the statement that merges them: so a value that is none is refused
 there like any other bad row, alone (`sync.quarantine`), and nothing is read twice. Memory is bounded by
-one group of the file, whatever its rows.
+the bytes of one group of the file, whatever its rows (`sync.rows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sync import changeset
 from sync.capture import spec
 from sync.quarantine import NUMBER, Keeper, Refusal, attempt, is_a_rows_fault, said, sift
+from sync.rows import Rows
 from sync.skew import Refused, Share
 
 __all__ = ["Fold", "Staged", "Unsettled", "load", "take", "view"]
@@ -120,28 +121,13 @@ def _stage(
     staged = Staged(f"{'staged' if op == 'U' else 'gone'}_{name}", share, op, rows, refill)
     listed = ", ".join(f'"{column}" text' for column in columns)
     connection.execute(text(f"create temp table {staged.name} ({listed}) on commit drop"))
-    _copy_in(connection, staged, _Rows(blocks, group, columns))
+    _copy_in(connection, staged, Rows(blocks, group, columns))
     if op == "U" and spec(share.model).direction == "up" and "aircraft" in columns:
         _own(connection, staged.name, header.node)
     return staged
 
 
-class _Rows:
-    """Rows in COPY's text format, made of groups of columns; what psycopg2 reads from."""
-
-    def __init__(
-        self, blocks: Iterable[changeset.Block], sent: Sequence[str], wanted: Sequence[str]
-    ) -> None:
-        self._blocks, self._sent, self._wanted = iter(blocks), sent, wanted
-
-    def read(self, size: int) -> bytes:
-        """Return the rows of one group, however many bytes were asked for; nothing at the end."""
-        group = dict(zip(self._sent, islice(self._blocks, len(self._sent)), strict=False))
-        columns = [group[name].lines() for name in self._wanted if group]
-        return b"".join(b"\t".join(row) + b"\n" for row in zip(*columns, strict=True))
-
-
-def _copy_in(connection: Connection, staged: Staged, rows: _Rows) -> None:
+def _copy_in(connection: Connection, staged: Staged, rows: Rows) -> None:
     cursor: Any = connection.connection.cursor()
     try:
         cursor.copy_expert(f"copy {staged.name} from stdin", rows)

@@ -1,6 +1,8 @@
 """Reading what a stranger may have written: lines and blocks within bounds, and what is wrong by name.
 
-Memory is bounded by one line or one block, whatever the file says of itself.
+Memory is bounded by one line, or by one block and what it is unpacked to, whatever the file says of itself.
+Who makes rows of blocks holds those of a group, so that is bounded too: neither a long column nor many of
+them, neither long values nor many, are more than that.
 """
 
 from __future__ import annotations
@@ -46,6 +48,12 @@ class Limits:
     file: int = 64 * 2**20
     header: int = 64 * 2**10
     block: int = 16 * 2**20
+    # A writer of format 2 ends a group after a quarter of it.
+    values: int = 65_536
+    # Whoever makes rows of a group holds it. Of format 1 it is all of a table's rows, and change-sets had no
+    # more bytes than this (`seal.RAW_BYTES`), but for a hangar's first one, made when it had next to nothing;
+    # of format 2 it is 4 MiB and one row (`export.GROUP_BYTES`), and an app takes no form of more than 1 MB.
+    group: int = 32 * 2**20
     total: int = 512 * 2**20
     tables: int = 100
     columns: int = 200
@@ -116,8 +124,11 @@ class Source:
         self.hash.update(data)
         return data
 
-    def block(self, most: int) -> tuple[int, bytes]:
-        """Return the number of values of the next block, at most `most`, and its values as text."""
+    def block(self, most: int, before: int) -> tuple[int, bytes]:
+        """Return the number of values of the next block, at most `most`, and its values as text.
+
+        Arguments: `before` are the bytes of its group's blocks before it, as text.
+        """
         self.blocks += 1
         if self.blocks > self.limits.blocks:
             raise self.bad("blocks", f"at most {self.limits.blocks}", "more")
@@ -125,12 +136,17 @@ class Source:
         head = FORMATS[self.format].fullmatch(line)
         if head is None:
             raise self.bad("head of a block", f"one of format {self.format}", repr(line[:40]))
+        if head[1]:
+            most = min(most, self.limits.values)
         values, size, template = int(head[1] or most), int(head[2]), head[3]
         if not 0 < values <= most:
             raise self.bad("values in a block", f"1 to {most}", values)
         unpacked = values * (len(template) + 1) if template else size
-        if max(size, unpacked) > self.limits.block:
-            raise self.bad("length of a block", f"at most {self.limits.block}", max(size, unpacked))
+        longest = max(size, unpacked)
+        if longest > self.limits.block:
+            raise self.bad("length of a block", f"at most {self.limits.block}", longest)
+        if before + longest > self.limits.group:
+            raise self.bad("bytes of a group", f"at most {self.limits.group}", before + longest)
         data = self.count(self.frame.read(size))
         if len(data) != size:
             raise self.bad("a block", f"{size} bytes", f"{len(data)} bytes and the end of the file")

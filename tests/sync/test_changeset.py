@@ -169,6 +169,33 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused_early(tmp_path: Pat
         check(path, Limits(total=1000))
 
 
+def table_of(path: Path, format: int, columns: int, rows: int) -> Path:
+    """A file of one table whose values are all empty."""
+    table = {"table": "t", "columns": [*"abcdefghij"[:columns]], "upserts": rows, "deletes": 0}
+    head = b"%d\n" % rows if format == 1 else b"%d %d\n" % (rows, rows)
+    plain = plain_header(format=format, tables=[table]) + (head + b"\n" * rows) * columns
+    trailer = {"upserts": rows, "deletes": 0, "sha256": hashlib.sha256(plain).hexdigest()}
+    return packed(path, plain, json.dumps(trailer).encode() + b"\n")
+
+
+def test_a_small_file_of_a_million_empty_rows_is_refused(tmp_path: Path) -> None:
+    path = table_of(tmp_path / file_name(1), 2, 8, 1_000_000)
+    assert path.stat().st_size < 1000
+    with pytest.raises(BadChangeSet, match="values in a block: expected 1 to 65536, found 1000000"):
+        check(path)
+    check(table_of(path, 2, 8, 65_536))
+
+
+@pytest.mark.parametrize("format", [1, 2])
+def test_a_group_of_too_many_bytes_is_refused_whatever_its_columns(
+    tmp_path: Path, format: int
+) -> None:
+    path = table_of(tmp_path / file_name(1), format, 8, 1000)
+    check(path, Limits(block=1000, group=8000))
+    with pytest.raises(BadChangeSet, match="bytes of a group: expected at most 7999, found 8000"):
+        check(path, Limits(block=1000, group=7999))
+
+
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / file_name(3)
     make(path)

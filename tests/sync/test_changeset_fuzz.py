@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from sync import changeset
 from sync.changeset import GENESIS, BadChangeSet, Block, Header, Limits, Table, Writer
 
-SMALL = Limits(file=2**20, header=2**13, block=2**16, total=2**18, blocks=500)
+SMALL = Limits(
+    file=2**20, header=2**13, block=2**16, values=2**12, group=2**17, total=2**18, blocks=500
+)
 # A block as it came, unpacked, and looked at; what a decoder holds is beyond Python's books.
 MEMORY = 8 * SMALL.block
 
@@ -195,6 +197,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a long template": lambda: zstd.compress(header_of(["c"], 9) + b"9 0 " + b"0" * 50_000_000),
     "many places": lambda: zstd.compress(
         header_of(["c"], 9) + b"9 4000000000 " + b"\t" * 4000 + b"\n"
+    ),
+    "many values": lambda: zstd.compress(
+        header_of(["c"], 10**9) + (b"50000 50000\n" + b"\n" * 50_000) * 5
+    ),
+    "many long columns": lambda: zstd.compress(
+        header_of([*"abc"], 1) + (b"1 60000\n" + b"0" * 59_999 + b"\n") * 3
     ),
     "many frames": lambda: zstd.compress(b"") * 20_000,
     "endless keys": lambda: zstd.compress(header_of(["c"], 0, 10**15) + b"1 2\n0\n" * 10**6),
