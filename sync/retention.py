@@ -6,6 +6,9 @@ enough, the oldest statistics that were never sent go, a slice at a time, and on
 slice tells the hangar how many they were and of when. What else travels is never removed here: records and
 payments wait for as long as it takes.
 
+A removed row leaves its space in its table (`sync.space`). That is as good as free, because what made the
+disk full, new rows, takes it: it is given back to the disk only where that needs no room which is not there.
+
 Of unsent statistics only those go that no batch has claimed. A claimed row is in a change-set with a number
 and a hash that the next one builds upon, so that file could not be left out; it may be at the hangar already,
 and a gap would then tell of what is there; and the file weighs a tenth of the row, once it is acknowledged.
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -23,17 +26,28 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, insert, text
-from sqlalchemy.exc import DBAPIError
 
 from common.clock import utc_now
 from common.schema import Base, UsageGap, travelling
 from common.settings import Settings
 from common.uuid7 import uuid7
+from sync import space
 from sync.capture import SENDS, spec
 from sync.seal import alone
 from sync.steps import untold
 
-__all__ = ["STEPS", "Disk", "Kept", "keep", "lacking", "low", "make_room", "rows_of", "statistics"]
+__all__ = [
+    "STEPS",
+    "Disk",
+    "Kept",
+    "keep",
+    "lacking",
+    "low",
+    "make_room",
+    "rows_of",
+    "statistics",
+    "writable",
+]
 
 STEPS = ("pruned", "removed", "noted", "dropped", "compacted")
 
@@ -41,9 +55,11 @@ KEPT = timedelta(days=7)
 # Twice what PostgreSQL's write-ahead log is told to take (roles/database.py), because it may take more; a
 # server that has no room for it stops. Of a small disk it is a tenth.
 LOW, SMALL_DISK = 2 * 2**30, 10
+# Of what is to be free, the part that tables are never written anew into: what the log is told to take; and
+# the part that it is worth writing them anew for.
+LOG, WORTH = 2, 8
 # Each is compared with all that is recorded, in memory.
 SLICE = 50_000
-LOCK_WAIT = "5s"
 _FIRST_KEY, _LAST_KEY = UUID(int=0), UUID(int=2**128 - 1)
 _SAME = "d.stream = :stream and d.tbl = :tbl and d.pk = o.pk"
 _RECORDED = f"using sync.dirty d where {_SAME}"
@@ -106,13 +122,22 @@ def lacking(disk: Disk) -> int:
     return 0 if disk.free >= least else again - disk.free
 
 
+def writable(disk: Disk) -> int:
+    """Return how many bytes may be written to make tables smaller; the log has what it needs meanwhile.
+
+    >>> writable(Disk(free=3 * 2**29, total=200 * 2**30))
+    536870912
+    """
+    return max(0, disk.free - low(disk.total)[0] // LOG)
+
+
 def rows_of(size: int, taken: int, rows: int) -> int:
-    """Return how many rows take so many bytes, where `rows` rows take `taken` bytes with their indexes.
+    """Return how many rows take so many bytes, where `rows` rows take `taken` bytes with all that is of them.
 
     >>> rows_of(20, taken=500, rows=50)
     2
     """
-    return min(rows, ceil(size * rows / taken))
+    return min(rows, ceil(size * rows / taken)) if rows else 0
 
 
 def keep(
@@ -145,28 +170,48 @@ def make_room(
 ) -> Kept:
     """Remove statistics if there is too little room on the disk; returns what went.
 
-    It costs next to nothing if there is enough.
+    It costs next to nothing if there is enough. What removed rows took inside the tables counts as free: new
+    rows take it, whether or not it can be given back to the disk now.
     """
-    acknowledged = unsent = 0
-    for model in statistics():
-        if not lacking(disk(settings)):
-            continue
-        gone = _prune(engine, model, None, at)
-        if gone:
-            _compact(engine, model, at)
-        # Looked at anew: removed rows free nothing before their table is made smaller.
-        lost = _drop(engine, settings.node, model, lacking(disk(settings)), clock, at)
-        if lost:
-            _compact(engine, model, at)
-            log.warning(
-                "%s: the disk is full: the oldest %d rows of %s, which were never sent, were removed; "
-                "the hangar will be told that they are missing",
-                settings.node,
-                lost,
-                model.__tablename__,
-            )
-        acknowledged, unsent = acknowledged + gone, unsent + lost
-    return Kept(acknowledged, unsent)
+    found = [_make_room(engine, settings, model, clock, disk, at) for model in statistics()]
+    return Kept(sum(one.acknowledged for one in found), sum(one.unsent for one in found))
+
+
+def _make_room(
+    engine: Engine,
+    settings: Settings,
+    model: type[Base],
+    clock: Callable[[], datetime],
+    disk: Callable[[Settings], Disk],
+    at: Callable[[str], None],
+) -> Kept:
+    found = disk(settings)
+    if not lacking(found):
+        return Kept()
+    tables = (f"public.{model.__tablename__}", "sync.dirty")
+    gone = _prune(engine, model, None, at)
+    spaces = [space.measure(engine, table) for table in tables]
+    size = lacking(Disk(found.free + _spare(spaces), found.total))
+    rows = rows_of(size, sum(one.needed for one in spaces), spaces[0].rows)
+    lost = _drop(engine, settings.node, model, rows, clock, at)
+    if lost:
+        log.warning(
+            "%s: the disk is full: the oldest %d rows of %s, which were never sent, were removed; "
+            "the hangar will be told that they are missing",
+            settings.node,
+            lost,
+            model.__tablename__,
+        )
+        spaces = [space.measure(engine, table) for table in tables]
+    worth = _spare(spaces) >= low(found.total)[0] // WORTH
+    if gone or lost or worth:
+        space.compact(engine, spaces, lambda: writable(disk(settings)) if worth else 0)
+        at("compacted")
+    return Kept(gone, lost)
+
+
+def _spare(spaces: Iterable[space.Space]) -> int:
+    return sum(one.spare for one in spaces)
 
 
 def _prune(
@@ -216,21 +261,13 @@ def _drop(
     engine: Engine,
     node: str,
     model: type[Base],
-    size: int,
+    wanted: int,
     clock: Callable[[], datetime],
     at: Callable[[str], None],
 ) -> int:
-    """Remove so many bytes of the oldest unsent rows, or all of them; returns how many rows that were."""
-    if not size:
+    """Remove so many of the oldest unsent rows, or all of them; returns how many that were."""
+    if not wanted:
         return 0
-    with engine.connect() as connection:
-        taken, rows = connection.execute(
-            text(
-                f"select pg_total_relation_size('public.{model.__tablename__}'), count(*) "  # noqa: S608
-                f"from {model.__tablename__}"
-            )
-        ).one()
-    wanted = rows_of(size, taken, rows)
     dropped = 0
     after: int | None = 0
     # No batch may claim what is being removed.
@@ -278,18 +315,3 @@ def _drop_slice(
         connection.execute(insert(UsageGap).values(**gap, at=now, aircraft=node))
         at("noted")
     return count, last
-
-
-def _compact(engine: Engine, model: type[Base], at: Callable[[str], None]) -> None:
-    """Give back to the disk what removed rows took, as far as there is room to write the others anew."""
-    # The settings of the session go with it.
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.detach()
-        connection.execute(text(f"set lock_timeout = '{LOCK_WAIT}'"))
-        for table in (f"public.{model.__tablename__}", "sync.dirty"):
-            try:
-                connection.execute(text(f"vacuum (full, analyze) {table}"))
-            except DBAPIError as error:
-                # Its room is used again all the same; the next time there is less to write.
-                log.warning("%s cannot be made smaller now: %s", table, str(error.orig).strip())
-        at("compacted")
