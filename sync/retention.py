@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -170,11 +171,33 @@ def make_room(
 ) -> Kept:
     """Remove statistics if there is too little room on the disk; returns what went.
 
-    It costs next to nothing if there is enough. What removed rows took inside the tables counts as free: new
-    rows take it, whether or not it can be given back to the disk now.
+    It costs next to nothing if there is enough; where another process is at it already, that is left to it.
+    What removed rows took inside the tables counts as free: new rows take it, whether or not it can be given
+    back to the disk now.
     """
-    found = [_make_room(engine, settings, model, clock, disk, at) for model in statistics()]
+    # Of two who saw that the same bytes are lacking, each would remove as much.
+    with _the_only_one(engine) as only:
+        models = statistics() if only else []
+        found = [_make_room(engine, settings, model, clock, disk, at) for model in models]
     return Kept(sum(one.acknowledged for one in found), sum(one.unsent for one in found))
+
+
+@contextmanager
+def _the_only_one(engine: Engine) -> Iterator[bool]:
+    """Say whether nobody else makes room now, and let nobody else as long as it lasts."""
+    lock = {"key": "turnaround make room"}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # Nobody waits: a table takes its time to be made smaller, and a synchronisation has half an hour.
+        only = connection.scalar(
+            text("select pg_try_advisory_lock(hashtextextended(:key, 0))"), lock
+        )
+        try:
+            yield bool(only)
+        finally:
+            if only:
+                connection.execute(
+                    text("select pg_advisory_unlock(hashtextextended(:key, 0))"), lock
+                )
 
 
 def _make_room(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -255,6 +256,26 @@ def test_a_table_that_is_in_use_is_made_smaller_another_time(
 )
 def test_what_the_log_needs_is_not_written_into(disk: Disk, bytes_: int) -> None:
     assert writable(disk) == bytes_
+
+
+@pytest.mark.parametrize("step", ["removed", "dropped", "compacted"])
+def test_two_who_find_the_disk_full_at_once_do_not_both_make_room(
+    aircraft: End, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    ten_go(monkeypatch)
+    add(aircraft, NOON, 30)
+    other: list[retention.Kept] = []
+    second = Thread(target=lambda: other.append(look(aircraft, FULL)))
+
+    def at(reached: str) -> None:
+        if reached == step:
+            second.start()
+            second.join(timeout=2)
+
+    first = look(aircraft, FULL, at=at)
+    second.join()
+    assert (first.unsent, other) == (10, [retention.Kept()])
+    assert len(ids(aircraft)) == 20
 
 
 @pytest.mark.parametrize("amount", ["0", "-1"])
