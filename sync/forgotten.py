@@ -1,4 +1,4 @@
-"""What is left of persons whom the hangar has erased: aboard, and in quarantine at both ends."""
+"""What is left of persons whom the hangar has erased: aboard, in quarantine at both ends, in snapshots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from sqlalchemy import Connection, Engine, text
 
 from sync.user_lock import alone
 
-__all__ = ["leave_quarantine", "sweep"]
+__all__ = ["STREAM", "WITHDRAWN", "erased", "leave_quarantine", "sweep", "withdraw"]
+
+STREAM = "usr"
+"""The stream that has persons."""
+
+WITHDRAWN = ""
+"""What the books say instead of its schema of a snapshot that may have somebody who was erased since."""
 
 
 def sweep(engine: Engine) -> None:
@@ -45,3 +51,16 @@ def leave_quarantine(connection: Connection) -> None:
         f"update sync.quarantine set row = row || '{{\"user_id\": null}}' where {of_erased}",  # noqa: S608
     ):
         connection.execute(text(statement))
+
+
+def erased(connection: Connection) -> int:
+    """Return how many accounts are erased; none ever is not any more."""
+    return int(connection.execute(text("select count(*) from app_user where erased")).scalar_one())
+
+
+def withdraw(connection: Connection) -> None:
+    """Let no aircraft be offered a snapshot from before now; their sizes stay in the books."""
+    connection.execute(
+        text("update sync.snapshot set schema_version = :withdrawn where stream = :stream"),
+        {"withdrawn": WITHDRAWN, "stream": STREAM},
+    )

@@ -199,4 +199,5 @@ def erase(connection: Connection, user_id: UUID, now: datetime) -> None:
     ):
         connection.execute(text(statement), {"ids": accounts})
     forgotten.leave_quarantine(connection)
+    forgotten.withdraw(connection)
     merge_log.write(connection, [Decision(accounts[0], "erased", "", "erase", "")], now)

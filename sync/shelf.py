@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 
 from common.health import schema_version
 from common.settings import Settings
-from sync import changeset, epoch, files, snapshot
+from sync import changeset, epoch, files, forgotten, snapshot
 from sync.capture import models_of
 from sync.heard import mapping
 
@@ -39,7 +39,8 @@ class Shelf:
     """What lies ready of a stream: sizes in bytes, by number; `head` is the last change-set.
 
     Arguments: `estimate` is how large a snapshot of now would be, None when there never was one; `newest`
-    are the snapshots of the schema of now; `from_nothing`: its change-sets have all rows from the first on.
+    are the snapshots of the schema of now; `from_nothing`: its change-sets have all rows from the first on;
+    `withdrawn` are the snapshots that may have somebody who was erased since.
     """
 
     epoch: UUID
@@ -49,6 +50,7 @@ class Shelf:
     estimate: float | None
     newest: frozenset[int] = frozenset()
     from_nothing: bool = False
+    withdrawn: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ def choose(shelf: Shelf, told: Told, stay: int | None = None) -> Choice | None:
     if told.after is not None and not told.whole:
         choices.append((None, told.after + 1, 0))
     least = -1 if told.after is None else told.after
+    # One that is withdrawn is for who has half of it already: the change-set after it erases the person.
+    kept = {stay} if told.pulling else set()
     for number, size in shelf.snapshots.items():
+        if number in shelf.withdrawn - kept:
+            continue
         if (number >= least and number in shelf.newest) if told.whole else number > least:
             choices.append((number, number + 1, size))
     found = []
@@ -140,6 +146,7 @@ def look(engine: Engine, settings: Settings, stream: str) -> Shelf:
         estimate,
         frozenset(row.seq for row in rows if row.schema_version == version),
         base == changeset.GENESIS,
+        frozenset(row.seq for row in rows if row.schema_version == forgotten.WITHDRAWN),
     )
 
 

@@ -20,7 +20,7 @@ from common.clock import utc_now
 from common.health import schema_version
 from common.schema import Base
 from common.settings import Settings
-from sync import changeset, epoch, export, files
+from sync import changeset, epoch, export, files, forgotten, user_lock
 from sync.capture import models_of
 from sync.seal import alone
 from sync.steps import untold
@@ -53,6 +53,7 @@ def seal(
             path = files.snapshot_path(settings, stream, last.epoch, last.seq)
             if path.exists() and _recorded(connection, stream, last) == version:
                 return
+            erased = forgotten.erased(connection)
             models = models_of(settings.role, stream)
             _claim_all(connection, models)
             header = changeset.Header(
@@ -74,6 +75,7 @@ def seal(
         files.move(written, path)
         at("renamed")
         with engine.begin() as connection:
+            known = _version(connection, stream, version, erased)
             connection.execute(
                 text(
                     "insert into sync.snapshot (stream, epoch, seq, sha256, bytes, rows, "
@@ -89,7 +91,7 @@ def seal(
                     "sha256": sha256,
                     "bytes": size,
                     "rows": sum(table.upserts for table in header.tables),
-                    "version": version,
+                    "version": known,
                     "now": clock(),
                 },
             )
@@ -107,6 +109,18 @@ def _recorded(connection: Connection, stream: str, last: epoch.Noted) -> str | N
     return found
 
 
+def _version(connection: Connection, stream: str, version: str, erased: int) -> str:
+    """Return the schema to be written down, or that it is withdrawn: somebody was erased since it was read.
+
+    Arguments: `erased` is how many were when it was.
+    """
+    if stream != forgotten.STREAM:
+        return version
+    # Nobody is being erased now, and who is later withdraws what is written down by then.
+    user_lock.alone(connection, shared=True)
+    return version if forgotten.erased(connection) == erased else forgotten.WITHDRAWN
+
+
 def _claim_all(connection: Connection, models: list[type[Base]]) -> None:
     connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
     for model in models:
@@ -119,15 +133,24 @@ def _claim_all(connection: Connection, models: list[type[Base]]) -> None:
 
 def prune(engine: Engine, settings: Settings, stream: str, now: datetime) -> None:
     """Remove shared files that are linked for no aircraft any more: change-sets that are older than `KEPT`,
-    and snapshots but for the newest, which says how large the next one would be.
+    and snapshots but for the newest, which may serve another one; that goes, too, if it is withdrawn.
 
     Who is pulling one has a link of its own.
     """
     with engine.connect() as connection:
         last = epoch.head(connection, stream)
+        withdrawn = connection.scalars(
+            text(
+                "select seq from sync.snapshot where (stream, epoch, schema_version) = "
+                "(:stream, :epoch, :withdrawn)"
+            ),
+            {"stream": stream, "epoch": last.epoch, "withdrawn": forgotten.WITHDRAWN},
+        ).all()
     folder = files.sealed_path(settings, stream, last.epoch, 1).parent
-    for path in [path for _, path in files.snapshots(folder)][:-1]:
-        _remove_unlinked(path, inf)
+    lying = dict(files.snapshots(folder))
+    for seq, path in lying.items():
+        if seq in withdrawn or seq != max(lying):
+            _remove_unlinked(path, inf)
     for _, path in files.change_sets(folder):
         _remove_unlinked(path, now.timestamp() - KEPT.total_seconds())
     with engine.begin() as connection:
