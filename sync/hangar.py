@@ -1,7 +1,7 @@
 """The hangar's side of a synchronisation: apply what aircraft pushed, settle users, offer the rest.
 
 Applied change-sets stay in the inbox for `REPLAY`: until they are acknowledged rsync finds them there
-and sends nothing twice.
+and sends nothing twice. What a box had sent that was retired is kept for `RETIRED`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, select, text
@@ -29,8 +29,10 @@ __all__ = ["forget", "ingest", "refresh"]
 log = logging.getLogger(__name__)
 
 REPLAY = timedelta(days=7)
+RETIRED = timedelta(days=30)
 _ORPHAN = re.compile(r"\..+\.[A-Za-z0-9]{6}")
 _ORPHAN_AGE = timedelta(hours=1)
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def ingest(
@@ -74,6 +76,25 @@ def refresh(engine: Engine, settings: Settings, *, clock: Callable[[], datetime]
         publish.offer(engine, settings, name, clock=clock, shelves=shelves)
     for stream in seal.own_streams(settings.role):
         snapshot.prune(engine, settings, stream, clock())
+    _remove_retired(settings, clock())
+
+
+def _remove_retired(settings: Settings, now: datetime) -> None:
+    """Remove what boxes had sent that were retired longer ago than `RETIRED`."""
+    for kept in _retired(settings).glob("*-*"):
+        try:
+            at = datetime.strptime(kept.name.rpartition("-")[2], _STAMP).replace(tzinfo=UTC)
+        except ValueError:
+            continue  # somebody put it there
+        if now - at > RETIRED:
+            # Whoever had the box may have shut us out of a folder of it: then the others go.
+            shutil.rmtree(kept, ignore_errors=True)
+            if kept.exists():
+                log.error("%s was to go after %d days; remove it as root", kept, RETIRED.days)
+
+
+def _retired(settings: Settings) -> Path:
+    return settings.sync_dir / "retired"
 
 
 def forget(
@@ -85,8 +106,8 @@ def forget(
 ) -> None:
     """Forget an aircraft's box after all that it sent is taken in; another one begins anew.
 
-    What it sent lies in `sync/retired/<AIRCRAFT>-<time>` afterwards. What was cut short here is done by
-    the next call.
+    What it sent lies in `sync/retired/<AIRCRAFT>-<time>` afterwards, for `RETIRED`. What was cut short here
+    is done by the next call.
     """
     name = node_name(aircraft)
     try:
@@ -99,7 +120,7 @@ def forget(
         log.error("%s", problem)
     inbox = files.inbox(settings, name)
     if inbox.is_dir():
-        kept = settings.sync_dir / "retired" / f"{name}-{clock():%Y%m%dT%H%M%SZ}"
+        kept = _retired(settings) / f"{name}-{clock().strftime(_STAMP)}"
         kept.parent.mkdir(mode=0o700, exist_ok=True)
         inbox.rename(kept)
     # A new box numbers its change-sets from one, in an epoch of its own; the same one may come back in its.
