@@ -161,7 +161,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         command = restricted(arguments[0], environment.get("SSH_ORIGINAL_COMMAND", ""), state_dir)
         if not os.path.isdir(command[-1]):
             raise Refusal(
-                f"{arguments[0]} has no folder here yet; converge the hangar, which makes it"
+                f"{arguments[0]} has no folder here yet. Is it enrolled? Converging the hangar makes it"
             )
         # The aircraft's own folder admits this user and the hangar's; rsync drops the set-group-id
         # bit below it, so there the modes leave the door to that folder.

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from common.settings import Settings
 from sync import partial, policy
+from sync.failure import LinkLost, NoRoom, Refused, TransferError, first_line, full_here, why
 
 __all__ = ["Link", "LinkLost", "Moved", "NoRoom", "Refused", "TransferError", "link_for"]
 
@@ -31,33 +32,9 @@ STOP_S = 10
 _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.M)
 _RECEIVED = re.compile(rb"^Total bytes received: (\d+)$", re.M)
 _NO_SSH = 255
-# rsync(1), "EXIT VALUES". Those that the other end or the way to it causes:
-_LINK_CODES = {10, 12, 30, 35, _NO_SSH}
 # What vanished while it ran was withdrawn in between; the next run sees what is there then.
 _VANISHED = 24
 _PARTIAL = 23
-_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
-_REFUSALS = (
-    "Host key verification failed",
-    "Permission denied (",
-    "refused:",
-)
-
-
-class TransferError(Exception):
-    """rsync failed; the message says with whom, what was seen and what to do."""
-
-
-class LinkLost(TransferError):
-    """The way to the hangar is gone or slow; what arrived is kept and the next run goes on."""
-
-
-class Refused(TransferError):
-    """The hangar answered and said no: a key, a host key or a command is not what it expects."""
-
-
-class NoRoom(TransferError):
-    """The disk here took no more; what arrived is kept."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +83,7 @@ class Link:
             env={**_ENVIRONMENT},
         )
         if done.returncode == _NO_SSH:
-            raise self._error(_NO_SSH, done.stderr.decode(errors="replace").strip())
+            raise why(self.host, _NO_SSH, done.stderr.decode(errors="replace").strip(), push=True)
 
     def push(self, folder: Path) -> Moved:
         """Send what the folder holds to the hangar's inbox of this aircraft; nothing is removed."""
@@ -172,11 +149,11 @@ class Link:
         if stopped and code:
             return Moved(stopped=True)
         said = heard.decode(errors="replace").strip()[-2000:]
-        # What is sent lands on the hangar's disk, what is fetched on this one.
-        if _NO_ROOM.search(said) and not arguments[-1].startswith(f"{self.host}:"):
-            raise NoRoom(f"this disk takes no more: {_first(said)}. `df` shows how full it is")
+        push = arguments[-1].startswith(f"{self.host}:")
+        if full := full_here(said, push):
+            raise NoRoom(f"this disk takes no more: {full}. `df` shows how full it is")
         if code not in {0, _PARTIAL, _VANISHED}:
-            raise self._error(code, said)
+            raise why(self.host, code, said, push)
         sent, received = _SENT.search(told), _RECEIVED.search(told)
         return Moved(
             sent=int(sent[1]) if sent else 0,
@@ -186,28 +163,8 @@ class Link:
 
     def _partial(self, said: str) -> str:
         return (
-            f"{self.host}: not every file came over: {_first(said)}. Mend what it names; the next "
+            f"{self.host}: not every file came over: {first_line(said)}. Mend what it names; the next "
             "synchronisation sends the rest"
-        )
-
-    def _error(self, code: int, said: str) -> TransferError:
-        first = _first(said)
-        lines = said.splitlines()
-        for refusal in _REFUSALS:
-            for line in (line for line in lines if refusal in line):
-                return Refused(
-                    f"{self.host} refused: {line.strip().rstrip('.')}. Is this aircraft enrolled, "
-                    "with the key it has now? Converging the hangar and this aircraft renews "
-                    "keys and host keys"
-                )
-        if code in _LINK_CODES:
-            return LinkLost(
-                f"{self.host}: the link was lost (rsync {code}: {first}). What arrived is kept; "
-                "run sync-now again when the tower answers"
-            )
-        return TransferError(
-            f"{self.host}: rsync failed with {code}: {first}. See rsync(1), EXIT VALUES; a full "
-            "disk here shows in `df`"
         )
 
 
@@ -248,10 +205,6 @@ def _stop(running: subprocess.Popen[bytes]) -> None:
 def _beside(program: str) -> list[str]:
     """The words that run one of the small programs that lie here; they start at once."""
     return [sys.executable, "-I", "-S", str(Path(__file__).with_name(program))]
-
-
-def _first(said: str) -> str:
-    return said.splitlines()[0] if said else "it said nothing"
 
 
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}

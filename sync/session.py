@@ -24,7 +24,7 @@ from common.settings import Settings
 from sync import content, files, forgotten, index, partial, retention, seal, signature
 from sync.apply import apply_all
 from sync.overtake import Overtaking
-from sync.rsync import Link, Moved, link_for
+from sync.rsync import Link, LinkLost, Moved, TransferError, link_for
 
 __all__ = ["Busy", "Report", "lock_path", "run"]
 
@@ -71,7 +71,8 @@ def run(
 
     Arguments: `progress` is told each step in a short line; `link` is the way to the hangar, by
     default the one of the settings. Raises `Busy`, and `rsync.LinkLost`, `rsync.Refused` or
-    `rsync.TransferError` when the hangar cannot be reached; what was done until then is kept.
+    `rsync.TransferError` when the hangar cannot be reached; what was done until then is kept. A push
+    alone that is refused or fails is one of the report's problems.
 
     >>> run(settings, engine, print).applied_rows  # doctest: +SKIP
     12
@@ -176,7 +177,13 @@ def _exchange(
 def _push(link: Link, folders: Sequence[Path]) -> Moved:
     moved = Moved()
     for folder in folders:
-        moved += link.push(folder)
+        try:
+            moved += link.push(folder)
+        except LinkLost:
+            raise
+        except TransferError as error:
+            # What comes down is not to wait until the hangar takes what goes up.
+            moved += Moved(problem=str(error))
         if moved.problem:
             break
     return moved
