@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from common.clock import utc_now
 from common.settings import Settings
-from sync import files, holding, policy, shown, tree
+from sync import files, holding, shown, tree
+from sync.choice import TRIES, Choice
 from sync.manifest import File, Item, Manifest
 from sync.overtake import Overtaking
 from sync.plan import plan
@@ -25,8 +26,6 @@ from sync.watch import Watch
 
 __all__ = ["Received", "receive"]
 
-# A blob that came wrong so often is not fetched again until another manifest is offered.
-TRIES = 3
 # On a full disk nothing can be moved out of the way: so much of what came makes that possible.
 MOVING_ROOM = 2**20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -129,9 +128,8 @@ class _Following:
         self._settings, self._content, self._link = settings, settings.content_dir, link
         self._progress, self._clock, self._overtaking = progress, clock, overtaking
         self._manifest, self._state, self._received = manifest, state, received
-        self._rate = 0.0
-        self._policy = policy.now(settings)
         self.room = Room(settings, manifest)
+        self._choice = Choice(settings, state, self.room, progress, clock)
 
     def go(self) -> None:
         """Fetch all that may come, or stop where something more urgent is offered."""
@@ -168,79 +166,39 @@ class _Following:
             )
 
     def _go_through(self, manifest: Manifest) -> None:
-        for items, missing in plan(manifest, self._have, self._clock()):
-            if self._overtaking.due(self._manifest.version, items[0].urgency):
-                self._received.overtaken = True
-                return
-            chosen, coming = self._choose(items, missing)
-            if not coming:
-                continue
-            kinds = ", ".join(sorted({item.kind for item in chosen}))
-            size = sum(file.size for file in coming)
-            self._progress(f"{kinds}: {len(coming)} files, {size / 1e6:.1f} MB")
-            self._fetch(chosen, coming)
-            # After each group: the newspaper is there to read before the film has come.
-            self._show()
-            if self._received.overtaken:
-                return
+        for group in plan(manifest, self._have, self._clock()):
+            todo: tuple[Sequence[Item], Sequence[File]] = group
+            while todo[1]:
+                if self._overtaking.due(self._manifest.version, todo[0][0].urgency):
+                    self._received.overtaken = True
+                    return
+                todo = self._bring(*todo)
+                if self._received.overtaken:
+                    return
+
+    def _bring(
+        self, items: Sequence[Item], missing: Sequence[File]
+    ) -> tuple[Sequence[Item], Sequence[File]]:
+        """Bring what may come of a group; returns what is to be judged anew, as the way is another one."""
+        chosen, coming = self._choice.of(items, missing)
+        if not coming:
+            return (), ()
+        kinds = ", ".join(sorted({item.kind for item in chosen}))
+        size = sum(file.size for file in coming)
+        self._progress(f"{kinds}: {len(coming)} files, {size / 1e6:.1f} MB")
+        diverted = self._fetch(chosen, coming)
+        # After each group: the newspaper is there to read before the film has come.
+        self._show()
+        return (chosen, coming) if diverted else ((), ())
 
     def _have(self, file: File) -> bool:
         return holding.have(self._content, file)
 
-    def _choose(
-        self, items: Sequence[Item], missing: Sequence[File]
-    ) -> tuple[list[Item], list[File]]:
-        """Return which of a group to fetch now; the others wait, and it is kept why."""
-        chosen: list[Item] = []
-        coming: dict[str, File] = {}
-        lacking = {file.sha256: file for file in missing}
-        for item in items:
-            own = {one.sha256: lacking[one.sha256] for one in item.files if one.sha256 in lacking}
-            need = holding.missing_bytes(self._content, (own | coming).values())
-            # A rule is for an item, room and time are for all that come with it.
-            alone = holding.missing_bytes(self._content, own.values())
-            against = self._policy.against(item.kind, alone)
-            why, room = (against, 0) if against else self._why_not(item, own, need)
-            if why:
-                link = self._policy.interface if against else ""
-                self._wait(item, own.values(), why, room, link)
-            else:
-                chosen.append(item)
-                coming |= own
-        return chosen, list(coming.values())
+    def _fetch(self, items: Sequence[Item], coming: Sequence[File]) -> bool:
+        """Fetch a group and take what came of it; once more when room had to be made first.
 
-    def _why_not(self, item: Item, own: Mapping[str, File], need: int) -> tuple[str, int]:
-        now = self._clock()
-        for sha256, file in own.items():
-            if self._state.wrong.get(sha256, 0) >= TRIES:
-                return (
-                    f"{file.path} came wrong {TRIES} times: import it again; another manifest brings it",
-                    0,
-                )
-        if self._rate and self._late(item, need / self._rate):
-            return f"it would come after {item.valid_to:%d %b %H:%M}, when it ends", 0
-        if not self.room.make(need, item, now):
-            lacks = self.room.lacks(need)
-            return (
-                f"no room: it lacks {lacks / 1e6:.1f} MB, and nothing of lower priority can go",
-                need + holding.reserve(self._content)[1],
-            )
-        return "", 0
-
-    def _late(self, item: Item, left_s: float) -> bool:
-        if item.valid_to is None:
-            return False
-        return (item.valid_to - self._clock()).total_seconds() <= left_s
-
-    def _wait(
-        self, item: Item, own: Iterable[File], why: str, room: int = 0, link: str = ""
-    ) -> None:
-        size = holding.missing_bytes(self._content, own)
-        self._progress(f"{item.kind} {item.id} waits: {why}")
-        self._state.waiting.append(holding.Waiting(item.id, item.kind, size, why, room, link))
-
-    def _fetch(self, items: Sequence[Item], coming: Sequence[File]) -> None:
-        """Fetch a group and take what came of it; once more when room had to be made first."""
+        Returns whether it was ended because the way is another one.
+        """
         watch = self._watch(items, coming)
         for once_more in (True, False):
             try:
@@ -251,29 +209,33 @@ class _Following:
                 need = holding.missing_bytes(self._content, coming)
                 if not once_more or not self.room.make(need, items[0], self._clock()):
                     self._give_up(items, coming, str(error))
-                    return
+                    return False
         self._received.moved += moved
         # Also where it ended by itself just then: that version is not asked for a second time.
         self._received.overtaken = watch.overtaken
         if watch.settled():
-            self._rate = watch.rate()
+            self._choice.rate = watch.rate()
         if watch.late and moved.stopped:
             for item in items:
-                self._wait(item, coming, f"it would come after {item.valid_to:%d %b %H:%M}")
+                self._choice.too_late(item, coming)
         if watch.grew:
             self._is_wrong(watch.grew, f"more than its {watch.grew.size} bytes came")
         if not moved.stopped:
             for file in coming:
                 self._received.files += self._take(file, moved.problem)
+        return watch.diverted and moved.stopped
 
     def _watch(self, items: Sequence[Item], coming: Sequence[File]) -> Watch:
         def overtaken(left_s: float) -> bool:
             return self._overtaking.due(self._manifest.version, items[0].urgency, left_s)
 
         def hopeless(left_s: float) -> bool:
-            return all(self._late(item, left_s) for item in items)
+            return all(self._choice.late(item, left_s) for item in items)
 
-        return Watch(self._content, coming, overtaken, hopeless)
+        def diverted() -> bool:
+            return self._choice.diverted(items, coming)
+
+        return Watch(self._content, coming, overtaken, hopeless, diverted)
 
     def _transfer(self, coming: Sequence[File], watch: Watch) -> Moved:
         moved = self._link.fetch(
@@ -288,7 +250,7 @@ class _Following:
     def _give_up(self, items: Sequence[Item], coming: Sequence[File], why: str) -> None:
         """Let a group wait that the disk does not take, and give back what it took: rows need it."""
         for item in items:
-            self._wait(item, coming, why, holding.missing_bytes(self._content, coming))
+            self._choice.wait(item, coming, why, holding.missing_bytes(self._content, coming))
         self._give_back(coming)
 
     def _give_back(self, coming: Sequence[File], most: int | None = None) -> None:

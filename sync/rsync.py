@@ -63,12 +63,12 @@ class Moved:
 class Link:
     """The way to the hangar: `host` as SSH takes it, and the remote shell's words before it.
 
-    `kib_s` is the most KiB in a second that either end sends, 0 for no bound.
+    `kib_s` is asked before each run for the most KiB in a second that either end sends, 0 for no bound.
     """
 
     host: str
     shell: Sequence[str]
-    kib_s: int = 0
+    kib_s: Callable[[], int] = lambda: 0
 
     def open(self) -> None:
         """Make the SSH connection that the runs share, so that two at once do not make one each.
@@ -143,7 +143,8 @@ class Link:
         # Whoever waits for it may be killed: it ends then too, or the next run would meet it.
         command = [*_beside("tied.py"), str(os.getpid()), "rsync"]
         command += ["--stats", "--no-human-readable", f"--timeout={TIMEOUT_S}"]
-        command += [f"--bwlimit={self.kib_s}"] if self.kib_s else []
+        kib_s = self.kib_s()
+        command += [f"--bwlimit={kib_s}"] if kib_s else []
         command += ["-e", shlex.join(self.shell), *arguments]
         code, told, heard, stopped = _watched(command, stdin, stop)
         if stopped and code:
@@ -240,4 +241,4 @@ def link_for(settings: Settings) -> Link:
     shell = ["ssh", "-F", "/dev/null", "-i", str(settings.ssh_key), "-p", port or "22"]
     for name, value in options.items():
         shell += ["-o", f"{name}={value}"]
-    return Link(host, shell, policy.now(settings).kib_s)
+    return Link(host, shell, lambda: policy.now(settings).kib_s)

@@ -9,20 +9,23 @@ from pathlib import Path
 from sync import holding
 from sync.manifest import File
 
-__all__ = ["RATE_AFTER_S", "Watch"]
+__all__ = ["LINK_LOOK_S", "RATE_AFTER_S", "Watch"]
 
 # A rate is believed after so many seconds: a link that has just come up begins slowly.
 RATE_AFTER_S = 10.0
+# How often it is looked whether the way is another one.
+LINK_LOOK_S = 3.0
 
 
 class Watch:
-    """The `stop` of one `Link.fetch`; what it saw is in `grew` and `late` afterwards.
+    """The `stop` of one `Link.fetch`; what it saw is in `grew`, `late` and `diverted` afterwards.
 
     Args:
         content: where it is received.
         coming: what is fetched.
         overtaken: told how many seconds it takes still, says whether it should make way.
         hopeless: told the same, says whether what is fetched comes too late.
+        diverted: says whether the way is another one, on which this is not to go on so.
         clock: seconds, monotonic.
     """
 
@@ -32,12 +35,14 @@ class Watch:
         coming: Sequence[File],
         overtaken: Callable[[float], bool],
         hopeless: Callable[[float], bool],
+        diverted: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._content, self._coming, self._clock = content, coming, clock
-        self._overtaken, self._hopeless = overtaken, hopeless
+        self._overtaken, self._hopeless, self._diverted = overtaken, hopeless, diverted
+        self._looked = clock()
         self._began, self._lacked = clock(), holding.missing_bytes(content, coming)
-        self.overtaken = self.late = False
+        self.overtaken = self.late = self.diverted = False
         self.grew: File | None = None
 
     def __call__(self) -> bool:
@@ -49,8 +54,10 @@ class Watch:
         rate = self.rate()
         left_s = left / rate if rate else float("inf")
         self.overtaken = self._overtaken(left_s)
-        self.late = self.settled() and self._hopeless(left_s)
-        return self.grew is not None or self.overtaken or self.late
+        self.diverted = self._looks_elsewhere()
+        # How fast the former way was says nothing of this one.
+        self.late = not self.diverted and self.settled() and self._hopeless(left_s)
+        return self.grew is not None or self.overtaken or self.late or self.diverted
 
     @property
     def came(self) -> int:
@@ -64,6 +71,12 @@ class Watch:
     def settled(self) -> bool:
         """Whether it ran for so long that its rate says something of the next one's."""
         return self._clock() - self._began > RATE_AFTER_S
+
+    def _looks_elsewhere(self) -> bool:
+        if self._clock() - self._looked < LINK_LOOK_S:
+            return False
+        self._looked = self._clock()
+        return self._diverted()
 
     def _left(self) -> int:
         return holding.missing_bytes(self._content, self._coming)

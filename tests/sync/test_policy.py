@@ -78,7 +78,10 @@ def test_a_link_is_held_to_its_rate(
     routes.write_text(HEAD + WWAN)
     monkeypatch.setattr(policy.now, "__defaults__", (routes,))
     settings = new_settings(links={"wwan0": {"kbit": 800}}, hangar_ssh="fleet@10.1.0.1")
-    assert link_for(settings).kib_s == 97
+    link = link_for(settings)
+    assert link.kib_s() == 97
+    routes.write_text(HEAD + WWAN + WLAN)
+    assert link.kib_s() == 0, "each run has the rate of the way there is then"
 
 
 def test_rules_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
