@@ -35,7 +35,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class Received:
     """What a session fetched: files and bytes on the link, and in words what is not right.
 
-    `overtaken`: it stopped because something more urgent is offered; nothing is wrong with that.
+    `overtaken`: it stopped because something more urgent is offered, or rows are due; nothing is wrong
+    with that.
     """
 
     version: str = ""
@@ -132,7 +133,7 @@ class _Following:
         self._choice = Choice(settings, state, self.room, progress, clock)
 
     def go(self) -> None:
-        """Fetch all that may come, or stop where something more urgent is offered."""
+        """Fetch all that may come, or stop where something more urgent is offered or rows are due."""
         self._show()
         self._tidy()
         gone = -1
@@ -169,7 +170,8 @@ class _Following:
         for group in plan(manifest, self._have, self._clock()):
             todo: tuple[Sequence[Item], Sequence[File]] = group
             while todo[1]:
-                if self._overtaking.due(self._manifest.version, todo[0][0].urgency):
+                due = self._overtaking.due(self._manifest.version, todo[0][0].urgency)
+                if due or self._overtaking.rows_due():
                     self._received.overtaken = True
                     return
                 todo = self._bring(*todo)
@@ -235,7 +237,8 @@ class _Following:
         def diverted() -> bool:
             return self._choice.diverted(items, coming)
 
-        return Watch(self._content, coming, overtaken, hopeless, diverted)
+        rows_due = self._overtaking.rows_due
+        return Watch(self._content, coming, overtaken, hopeless, diverted, rows_due)
 
     def _transfer(self, coming: Sequence[File], watch: Watch) -> Moved:
         moved = self._link.fetch(

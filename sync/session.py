@@ -1,5 +1,7 @@
 """One synchronisation, as `sync-now` runs it aboard: make room, seal, push, pull, apply, fetch, show.
 
+While content is fetched rows go on: where they become due it makes way, and goes on after them.
+
 Each step is safe to repeat and leaves a whole state behind, so the session may be killed anywhere;
 the next one sends only what is missing. One session runs at a time.
 """
@@ -23,6 +25,7 @@ from common.clock import utc_now
 from common.settings import Settings
 from sync import content, files, forgotten, index, partial, retention, seal, signature
 from sync.apply import apply_all
+from sync.outcome import Outcome
 from sync.overtake import Overtaking
 from sync.rsync import Link, LinkLost, Moved, TransferError, link_for
 
@@ -81,37 +84,30 @@ def run(
     with _alone(settings):
         # First, because what is sealed has to be kept.
         retention.keep(engine, settings, clock=clock)
-        sealed = seal.seal_all(engine, settings, clock=clock)
-        report.sealed_batches = len(sealed)
-        report.sealed_rows = sum(batch.rows for batch in sealed)
-        progress(f"sealed {report.sealed_rows} rows in {report.sealed_batches} change-sets")
+        _seal(engine, settings, report, progress, clock)
         way = link or link_for(settings)
         try:
             way.open()
             overtaking = Overtaking(settings)
-            pushed, pulled = _exchange(engine, settings, way, progress, clock())
-            report.pushed = not pushed.problem
-            moved, problems, received = pushed, [pushed.problem], content.Received(overtaken=True)
+            moved, problems, received = Moved(), list[str](), content.Received(overtaken=True)
             while received.overtaken:
-                pulled = pulled or _pull(settings, way, progress)
-                outcome = apply_all(engine, settings, files.HANGAR, signed=True)
-                forgotten.sweep(engine)
-                report.applied_batches += outcome.batches
-                report.applied_rows += outcome.rows
-                progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
-                for waits in outcome.waiting:
-                    progress(waits)
-                if outcome.quarantined:
-                    progress(f"{outcome.quarantined} of the rows went into quarantine")
+                pushed, pulled = _exchange(engine, settings, way, progress, clock())
+                outcome = _apply(engine, settings, report, progress)
+                overtaking.exchanged()
                 came = content.receive(settings, way, progress, clock=clock, overtaking=overtaking)
-                moved += pulled
-                problems += [pulled.problem, *outcome.problems]
-                received, pulled = received.then(came), None
+                moved += pushed + pulled
+                problems += outcome.problems
+                received = received.then(came)
+                if received.overtaken:
+                    _seal(engine, settings, report, progress, clock)
         finally:
             way.close()
         moved += received.moved
+        report.pushed = not pushed.problem
         report.content_files, report.content_version = received.files, received.version
         report.bytes_sent, report.bytes_received = moved.sent, moved.received
+        # What did not come over at first and did at last is no problem any more.
+        problems = [pushed.problem, pulled.problem, *problems]
         report.problems = [*filter(None, dict.fromkeys(problems)), *received.problems]
     report.seconds = time.monotonic() - began
     return report
@@ -139,13 +135,42 @@ def _alone(settings: Settings) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _seal(
+    engine: Engine,
+    settings: Settings,
+    report: Report,
+    progress: Callable[[str], None],
+    clock: Callable[[], datetime],
+) -> None:
+    sealed = seal.seal_all(engine, settings, clock=clock)
+    rows = sum(batch.rows for batch in sealed)
+    report.sealed_batches += len(sealed)
+    report.sealed_rows += rows
+    progress(f"sealed {rows} rows in {len(sealed)} change-sets")
+
+
+def _apply(
+    engine: Engine, settings: Settings, report: Report, progress: Callable[[str], None]
+) -> Outcome:
+    outcome = apply_all(engine, settings, files.HANGAR, signed=True)
+    forgotten.sweep(engine)
+    report.applied_batches += outcome.batches
+    report.applied_rows += outcome.rows
+    progress(f"applied {outcome.rows} rows in {outcome.batches} change-sets")
+    for waits in outcome.waiting:
+        progress(waits)
+    if outcome.quarantined:
+        progress(f"{outcome.quarantined} of the rows went into quarantine")
+    return outcome
+
+
 def _exchange(
     engine: Engine,
     settings: Settings,
     link: Link,
     progress: Callable[[str], None],
     now: datetime,
-) -> tuple[Moved, Moved | None]:
+) -> tuple[Moved, Moved]:
     """Push and pull at once: each waits for the other end a dozen times, and so they wait together."""
     with engine.connect() as connection:
         waiting = connection.execute(
@@ -154,12 +179,12 @@ def _exchange(
     kept = files.former(settings)
     left = any(kept.glob("*/*/*.cs"))
     if not waiting and not left:
-        return Moved(), None
+        return Moved(), _pull(settings, link, progress)
     try:
         index.write(settings, files.outbox(settings), kept)
     except signature.BadSignature as error:
         problem = f"nothing was sent, the hangar takes nothing unsigned: {error}"
-        return Moved(problem=problem), None
+        return Moved(problem=problem), _pull(settings, link, progress)
     with ThreadPoolExecutor(1) as beside:
         pushing = beside.submit(_push, link, [*([kept] if left else []), files.outbox(settings)])
         try:

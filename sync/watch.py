@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sync import holding
 from sync.manifest import File
+from sync.overtake import STOP_COST_S
 
 __all__ = ["LINK_LOOK_S", "RATE_AFTER_S", "Watch"]
 
@@ -26,6 +27,7 @@ class Watch:
         overtaken: told how many seconds it takes still, says whether it should make way.
         hopeless: told the same, says whether what is fetched comes too late.
         diverted: says whether the way is another one, on which this is not to go on so.
+        rows_due: says whether rows wait, which are exchanged before it goes on.
         clock: seconds, monotonic.
     """
 
@@ -36,11 +38,13 @@ class Watch:
         overtaken: Callable[[float], bool],
         hopeless: Callable[[float], bool],
         diverted: Callable[[], bool],
+        rows_due: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._content, self._coming, self._clock = content, coming, clock
         self._overtaken, self._hopeless, self._diverted = overtaken, hopeless, diverted
-        self._looked = clock()
+        self._rows_due = rows_due
+        self._started = self._looked = clock()
         self._began, self._lacked = clock(), holding.missing_bytes(content, coming)
         self.overtaken = self.late = self.diverted = False
         self.grew: File | None = None
@@ -53,7 +57,7 @@ class Watch:
             self._began, self._lacked = self._clock(), left
         rate = self.rate()
         left_s = left / rate if rate else float("inf")
-        self.overtaken = self._overtaken(left_s)
+        self.overtaken = self._overtaken(left_s) or (self._pays(left_s) and self._rows_due())
         self.diverted = self._looks_elsewhere()
         # How fast the former way was says nothing of this one.
         self.late = not self.diverted and self.settled() and self._hopeless(left_s)
@@ -71,6 +75,11 @@ class Watch:
     def settled(self) -> bool:
         """Whether it ran for so long that its rate says something of the next one's."""
         return self._clock() - self._began > RATE_AFTER_S
+
+    def _pays(self, left_s: float) -> bool:
+        """Whether it brought for so long that looking through it all once more is no more than that."""
+        looked = self._began - self._started
+        return STOP_COST_S < left_s < float("inf") and self._clock() - self._began >= looked
 
     def _looks_elsewhere(self) -> bool:
         if self._clock() - self._looked < LINK_LOOK_S:

@@ -57,6 +57,7 @@ def serve(settings: Settings) -> int:
         partial(overtake.ask, settings),
         answer=partial(backfill.answer, engine, settings),
         heal=partial(ack.heal, engine, settings),
+        rows=partial(overtake.ask_rows, settings),
     )
 
     def end(*_: object) -> None:

@@ -6,14 +6,17 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from onboard_app.agent.hangar import Reply, Unheard
 from onboard_app.agent.pace import Hold, wait_s
+from sync.overtake import ROWS_EVERY_S
 
 FIRST_INTERVAL_S = 5.0
 SIGN_EVERY_S = 30.0
+# Of what may be due, all but content.
+ROWS = ("up", "cat", "usr")
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class Agent:
         body: makes a heartbeat; told whether a synchronisation is under way.
         accept: takes the hangar's acknowledgements; may raise.
         answer: takes what the hangar lacks, by table and since when; may raise.
+        rows: told which rows became due while a synchronisation runs, or that none are; may raise.
         heal: takes the streams as the heartbeat told them, those that the hangar wants anew, and how far it
             has what is left of former histories; may raise.
         syncs: starts synchronisations.
@@ -63,15 +67,16 @@ class Agent:
         chance: Callable[[], float] = random.random,
         answer: Callable[[Mapping[str, Any]], object] = lambda needs: None,
         heal: Callable[..., object] = lambda said, wants, former: None,
+        rows: Callable[[Sequence[str]], object] = lambda due: None,
     ) -> None:
         self._hangar, self._body, self._accept, self._syncs = hangar, body, accept, syncs
-        self._hurry, self._heal = hurry, heal
+        self._hurry, self._heal, self._rows = hurry, heal, rows
         self._clock, self._chance, self._answer = clock, chance, answer
         self._interval_s = FIRST_INTERVAL_S
         self._failures = 0
         self._acks: Mapping[str, Any] = {}
         self._due: list[str] = []
-        self._hold = Hold()
+        self._hold = self._rows_hold = Hold()
 
     def turn(self) -> float:
         """Does one heartbeat with all that follows; returns the seconds until the next."""
@@ -118,12 +123,29 @@ class Agent:
             except OSError as error:
                 log.error("could not ask the synchronisation to make way: %s", error)
         while_syncing = body.get("syncing") is True
+        if while_syncing:
+            self._pass_on([name for name in reply.due if name in ROWS])
+        else:
+            self._rows_hold = Hold()
         now, self._hold = self._clock(), self._hold.heard(reply.due)
         free = self._hold.over(now) and not self._syncs.running
         # What was due while one ran may be done by now: the beat that follows its end says.
         if reply.due and free and not while_syncing and self._syncs.start():
             log.info("synchronising, due: %s", ", ".join(reply.due))
             self._hold = self._hold.started(now, self._interval_s)
+
+    def _pass_on(self, due: Sequence[str]) -> None:
+        """Tell the synchronisation that runs of rows: it may fetch content for hours."""
+        now, self._rows_hold = self._clock(), self._rows_hold.heard(due)
+        if due and not self._rows_hold.over(now):
+            return
+        try:
+            self._rows(due)
+        except OSError as error:
+            log.error("could not ask the synchronisation to exchange rows: %s", error)
+        if due:
+            # What stays due is what it could not do, or becomes due all the time.
+            self._rows_hold = self._rows_hold.started(now, ROWS_EVERY_S)
 
     def run(
         self, wake: threading.Event, stop: threading.Event, alive: Callable[[], object]

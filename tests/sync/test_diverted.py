@@ -166,7 +166,7 @@ def test_the_way_is_looked_at_every_few_seconds_only(tmp_path: Path) -> None:
         return False
 
     no = [lambda left_s: False] * 2
-    watch = Watch(tmp_path, [], *no, diverted, clock=lambda: now[0])
+    watch = Watch(tmp_path, [], *no, diverted, lambda: False, clock=lambda: now[0])
     for tenth in range(0, 100, 5):
         now[0] = tenth / 10
         watch()

@@ -349,7 +349,13 @@ def watched(content: Path, size: int, here: int = 0) -> tuple[Watch, Seconds, Pa
 
     coming = [File("f", "a" * 64, size)]
     watch = Watch(
-        content, coming, overtaken, lambda left_s: left_s > 50, lambda: False, clock=seconds
+        content,
+        coming,
+        overtaken,
+        lambda left_s: left_s > 50,
+        lambda: False,
+        lambda: False,
+        clock=seconds,
     )
     return watch, seconds, staged, asked
 

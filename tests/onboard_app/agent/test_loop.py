@@ -40,9 +40,9 @@ class Syncs:
 class Bench:
     """An agent on a clock that moves by what it waits."""
 
-    def __init__(self, *replies, accept=None, answer=None, hurry=None):
+    def __init__(self, *replies, accept=None, answer=None, hurry=None, rows=None):
         self.hangar, self.syncs, self.now, self.accepted = Hangar(*replies), Syncs(), 0.0, []
-        self.answered, self.hurried, self.healed = [], [], []
+        self.answered, self.hurried, self.healed, self.asked = [], [], [], []
         self.agent = Agent(
             self.hangar,
             lambda: {"syncing": self.syncs.running, "up": {"use": {"epoch": "e"}}},
@@ -53,6 +53,7 @@ class Bench:
             chance=lambda: 0.5,
             answer=answer or self.answered.append,
             heal=lambda *told: self.healed.append(told),
+            rows=rows or self.asked.append,
         )
 
     def turn(self):
@@ -244,6 +245,50 @@ def test_one_that_cannot_be_passed_on_stops_no_heartbeat(caplog):
     bench = Bench(Reply(urgent=URGENT, due=["cat"]), hurry=hurry)
     assert bench.turn() == 5.0
     assert bench.syncs.starts == 1
+    assert "No space left" in caplog.text
+
+
+def during(*dues, interval_s=5):
+    """What was asked of a synchronisation that ran all the time, and when."""
+    bench = Bench(*(Reply(interval_s=interval_s, due=list(due)) for due in dues))
+    bench.syncs.running, said = True, []
+    for _ in dues:
+        before = len(bench.asked)
+        at = bench.now
+        bench.turn()
+        said += [(at, asked) for asked in bench.asked[before:]]
+    assert bench.syncs.starts == 0
+    return said
+
+
+def test_rows_that_become_due_while_it_synchronises_are_passed_on_and_withdrawn():
+    dues = [["content"], ["up", "content"], ["content"], ["cat", "usr", "content"]]
+    assert during(*dues) == [(0, []), (5, ["up"]), (10, []), (15, ["cat", "usr"])]
+
+
+def test_rows_that_stay_due_are_passed_on_ever_less_often():
+    said = during(*[["up", "content"]] * 200)
+    assert [at for at, _ in said] == [0, 60, 180, 420, 720]
+
+
+def test_rows_that_become_due_beside_them_wait_for_none_of_that():
+    assert during(["up"], ["up"], ["up", "cat"]) == [(0, ["up"]), (10, ["up", "cat"])]
+
+
+def test_while_nothing_synchronises_no_rows_are_passed_on():
+    bench = Bench(Reply(due=["up"]))
+    for _ in range(3):
+        bench.turn()
+    assert bench.asked == []
+
+
+def test_rows_that_cannot_be_passed_on_stop_no_heartbeat(caplog):
+    def rows(_):
+        raise OSError(28, "No space left on device")
+
+    bench = Bench(Reply(due=["up"]), rows=rows)
+    bench.syncs.running = True
+    assert bench.turn() == 5.0
     assert "No space left" in caplog.text
 
 
