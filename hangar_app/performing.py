@@ -80,10 +80,15 @@ def begin(tools: Tools, kinds: Sequence[Kind]) -> None:
 
 
 def take_up(tools: Tools, kinds: Sequence[Kind], waited_s: float = 0) -> None:
-    """Wakes workers for what waits so long: its message is lost, or the broker was away."""
+    """Wakes workers for what waits so long: its message is lost, or the broker was away; and for what
+    failed, where nobody else asks for it again."""
     with tools.session() as session:
-        before = tools.clock() - timedelta(seconds=waited_s)
-        waiting = work.waiting(session, kinds, before)
+        now = tools.clock()
+        waiting = work.waiting(session, kinds, now - timedelta(seconds=waited_s))
+        for kind in kinds:
+            if kind.again_s:
+                waiting += work.try_again(session, kind, now)
+        session.commit()
     for each in waiting:
         tools.enqueue(each)
 

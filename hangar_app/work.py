@@ -30,7 +30,8 @@ class Kind:
     `queued_s`: a row that no worker took for so long is given up. `running_s`: a row that runs
     longer lost its worker. `rest_s`: how long after its end the same is not started for the same
     aircraft again, and `failed_rest_s` where it failed, so that what fails does not fail at every
-    heartbeat. `alone`: a running row stands for the next one too; where it does not, one more may
+    heartbeat. `again_s`: how long after it failed it is done again by itself, because no heartbeat asks
+    for it; 0 for never. `alone`: a running row stands for the next one too; where it does not, one more may
     wait behind it.
     """
 
@@ -40,6 +41,7 @@ class Kind:
     running_s: int
     rest_s: int = 0
     failed_rest_s: int = 0
+    again_s: int = 0
     alone: bool = False
 
     @property
@@ -52,7 +54,7 @@ class Kind:
 # An aircraft begins by itself, and waits five minutes at most where that does not help: nor would a call.
 DISPATCH = Kind("dispatch", "dispatch", queued_s=120, running_s=3700, rest_s=300, alone=True)
 INGEST = Kind("ingest", "sync", queued_s=120, running_s=900, failed_rest_s=60)
-PUBLISH = Kind("publish", "publish", queued_s=120, running_s=900)
+PUBLISH = Kind("publish", "publish", queued_s=120, running_s=900, again_s=300)
 MEDIA = Kind("media", "media", queued_s=24 * 3600, running_s=5 * 3600)
 CONVERGE = Kind("converge", "converge", queued_s=120, running_s=3700, failed_rest_s=120, alone=True)
 # As many as land together wait for those that are shipped to.
@@ -220,6 +222,20 @@ def again(session: Session, id: UUID, now: datetime, detail: Mapping[str, Any]) 
         ),
         {"id": id, "now": now, "detail": json.dumps(dict(detail))},
     )
+
+
+def try_again(session: Session, kind: Kind, now: datetime) -> list[Job]:
+    """Lets the last row of a kind wait once more if it failed, and that is `again_s` ago."""
+    rows = session.execute(
+        text(
+            "UPDATE work SET state = 'queued', queued_at = :now, started_at = NULL, "
+            "finished_at = NULL, reason = '' WHERE state = 'failed' AND finished_at <= :before "
+            "AND id = (SELECT id FROM work WHERE kind = :kind ORDER BY queued_at DESC, id DESC LIMIT 1) "
+            "RETURNING id"
+        ),
+        {"kind": kind.name, "now": now, "before": now - timedelta(seconds=kind.again_s)},
+    )
+    return [Job(row.id, kind) for row in rows]
 
 
 def claim(session: Session, id: UUID, now: datetime) -> Claim | None:

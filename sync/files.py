@@ -29,6 +29,7 @@ __all__ = [
     "snapshot_path",
     "snapshots",
     "tmp",
+    "write_beside",
     "write_durably",
 ]
 
@@ -145,6 +146,11 @@ def open_anew(path: Path) -> BinaryIO:
 
 def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace a file's content in one step: after a power cut it is the old or the new one."""
+    move(write_beside(path, data, mode), path)
+
+
+def write_beside(path: Path, data: bytes, mode: int = 0o644) -> Path:
+    """Write what is to become a file, down to the disk, and return where it waits to be moved there."""
     make_folder(path.parent)
     beside = path.with_name(f".{path.name}.new")
     with open_anew(beside) as out:
@@ -152,7 +158,7 @@ def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
         out.flush()
         os.fchmod(out.fileno(), mode)
         os.fsync(out.fileno())
-    move(beside, path)
+    return beside
 
 
 def sha256_of(path: Path) -> str | None:

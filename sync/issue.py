@@ -96,12 +96,17 @@ def issue(
     """
     path, now = manifest_path(content, audience), seal(manifest, sign)
     head = read_head(head_path(content, audience))
+    coming = None
+    if not path.exists() or path.read_bytes() != now:
+        # The long one first: what can fail for want of room has not touched the short one.
+        coming = files.write_beside(path, now, mode=0o444)
     if head.version != manifest.version:
-        # Before the manifest: what is new in it can be told only as long as the former is here.
+        # Before the manifest has its name: what is new in it can be told only as long as the former is
+        # here. When the power goes in between, nobody is offered the two (`sync.publish`).
         told = json.dumps(head.then(issued(path), manifest).steps).encode()
         files.write_durably(head_path(content, audience), told, mode=0o444)
-    if not path.exists() or path.read_bytes() != now:
-        files.write_durably(path, now, mode=0o444)
+    if coming:
+        files.move(coming, path)
 
 
 def issued(path: Path) -> Manifest | None:
@@ -116,10 +121,10 @@ def issued(path: Path) -> Manifest | None:
 
 
 def sweep(content: Path, audiences: Iterable[Audience]) -> None:
-    """Remove the manifests of audiences that no aircraft is in any more."""
+    """Remove the manifests of audiences that no aircraft is in any more, and what was half written."""
     kept = set()
     for one in audiences:
         kept |= {manifest_path(content, one).name, head_path(content, one).name}
-    for path in (content / "manifests").glob("*.json"):
+    for path in (content / "manifests").glob("*"):
         if path.name not in kept:
             path.unlink()

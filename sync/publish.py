@@ -30,7 +30,7 @@ from common.schema import Item as CatalogueItem
 from common.settings import Settings, node_name
 from sync import files, index, signature, tree
 from sync.audience import Audience, audience_of
-from sync.issue import HEAD, head_path, issue, issued, manifest_path, sweep
+from sync.issue import HEAD, head_path, issue, issued, manifest_path, read_head, sweep
 from sync.manifest import BadManifest, File, Item, Manifest
 from sync.shelf import Shelf, lay_out
 
@@ -85,7 +85,7 @@ def publish(
             for audience, items in chosen.items():
                 try:
                     issue(content, audience, Manifest(items, audience.json()), sign)
-                except BadManifest as error:
+                except (BadManifest, OSError) as error:
                     problems.append(f"{audience} is offered no content anew: {error}")
         except signature.BadSignature as error:
             problems.append(f"no content is offered anew: {error}")
@@ -140,20 +140,20 @@ def _offer_content(content: Path, audience: Audience, folder: Path, whole: bool)
     if not told.exists() or not head.exists():
         return
     offered = folder / "manifest.json"
-    # By a name of its own: another one may be issued meanwhile, whose blobs are not linked.
-    coming = offered if _same(told, offered) else _beside(told, offered)
-    manifest = issued(coming)
-    if manifest is None:
-        return
-    hashes = {file.sha256 for item in manifest.items for file in item.files}
-    for sha256 in hashes:
-        blob = tree.blob_path(content, sha256)
-        _link_all([(sha256, blob)], folder / "blobs" / sha256[:2])
-    if coming != offered:
-        files.move(coming, offered)
-    for below in (folder / "blobs").glob("??"):
-        _remove_others(below, hashes)
-    _relink(head, folder / HEAD)
+    # By names of their own: others may be issued meanwhile, whose blobs are not linked.
+    with _beside(told, offered) as coming, _beside(head, folder / HEAD) as answer:
+        manifest = issued(coming)
+        # The head is a newer one's while that is issued, or was when the power went.
+        if manifest is None or read_head(answer).version != manifest.version:
+            return
+        hashes = {file.sha256 for item in manifest.items for file in item.files}
+        for sha256 in hashes:
+            blob = tree.blob_path(content, sha256)
+            _link_all([(sha256, blob)], folder / "blobs" / sha256[:2])
+        _move(coming, offered)
+        for below in (folder / "blobs").glob("??"):
+            _remove_others(below, hashes)
+        _move(answer, folder / HEAD)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -162,17 +162,30 @@ def _same(one: Path, other: Path) -> bool:
 
 def _relink(source: Path, target: Path) -> None:
     """Make a name another one of a file, in one step."""
-    if not _same(source, target):
-        files.move(_beside(source, target), target)
+    with _beside(source, target) as beside:
+        _move(beside, target)
 
 
-def _beside(source: Path, target: Path) -> Path:
-    """Link a file where it can be moved to the target from."""
+@contextmanager
+def _beside(source: Path, target: Path) -> Iterator[Path]:
+    """Link a file where it can be moved to the target from, and leave nothing there; what is the target
+    already is given as that."""
+    if _same(source, target):
+        yield target
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.new")
     beside.unlink(missing_ok=True)
     os.link(source, beside)
-    return beside
+    try:
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _move(beside: Path, target: Path) -> None:
+    if beside != target:
+        files.move(beside, target)
 
 
 @contextmanager

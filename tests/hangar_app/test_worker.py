@@ -86,6 +86,10 @@ def test_each_kind_of_work_has_a_queue_of_its_own_and_its_task() -> None:
     assert set(worker.TASKS) == set(work.KINDS)
 
 
+def full(*_: object) -> dict[str, Any]:
+    raise performing.WorkFailed("No space left on device")
+
+
 class TestBeginning:
     """Before its first message."""
 
@@ -166,6 +170,41 @@ class TestLooking:
         session.commit()
         performing.take_up(tools, [work.MEDIA])
         assert [job.id for job in queue.jobs] == [second]
+
+    def test_publishes_again_after_a_while_what_could_not_be(self, tools, queued, queue) -> None:
+        first = queued(work.PUBLISH)
+        performing.perform(tools, first, full)
+        assert row(tools, first).reason == "No space left on device"
+        performing.take_up(tools, [work.PUBLISH])
+        assert queue.jobs == [], "not at once"
+        tools.clock.now += timedelta(seconds=work.PUBLISH.again_s)
+        performing.take_up(tools, [work.MEDIA])
+        assert queue.jobs == [], "that is not what it does"
+        performing.take_up(tools, [work.PUBLISH], waited_s=10)
+        assert [job.id for job in queue.jobs] == [first]
+        performing.perform(tools, first, lambda *_: {})
+        done = row(tools, first)
+        assert (done.state, done.reason) == ("done", "")
+        tools.clock.now += timedelta(seconds=work.PUBLISH.again_s)
+        performing.take_up(tools, [work.PUBLISH])
+        assert len(queue.jobs) == 1
+
+    def test_leaves_what_failed_where_it_went_well_since(self, tools, queued, queue) -> None:
+        first = queued(work.PUBLISH)
+        performing.perform(tools, first, full)
+        with tools.session() as session:
+            work.add(session, work.PUBLISH, tools.clock(), last := uuid7(), {})
+            session.commit()
+        performing.perform(tools, last, lambda *_: {})
+        tools.clock.now += timedelta(seconds=work.PUBLISH.again_s)
+        performing.take_up(tools, [work.PUBLISH])
+        assert queue.jobs == []
+
+    def test_leaves_to_heartbeats_what_failed_of_an_aircraft(self, tools, queued, queue) -> None:
+        performing.perform(tools, queued(work.INGEST), full)
+        tools.clock.now += timedelta(hours=1)
+        performing.take_up(tools, [work.INGEST])
+        assert queue.jobs == []
 
 
 @dataclass

@@ -138,7 +138,7 @@ def watched(bench: Bench, lost: str = "") -> Watcher:
 SYNCS = (
     "files.fsync of files.move of tree.switch",
     "files.fsync of tree.switch",
-    "files.write_durably of tree.switch",
+    "files.write_beside of files.write_durably of tree.switch",
 )
 
 

@@ -186,9 +186,9 @@ SEAL_SYNCS = {
 }
 # What a restored database is noticed by: a cut may take it back, and then it is behind the ledger.
 OUTSIDE = (
-    "files.write_durably of epoch.note",
+    "files.write_beside of files.write_durably of epoch.note",
     "files.fsync of files.move of files.write_durably of epoch.note",
-    "files.fsync of files.make_folder of files.write_durably of epoch.note",
+    "files.fsync of files.make_folder of files.write_beside of files.write_durably of epoch.note",
 )
 SEAL_AGAIN = ("files.fsync of seal._recover", "files.fsync of files.move of seal._recover")
 
