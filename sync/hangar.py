@@ -22,7 +22,6 @@ from common.schema import Aircraft
 from common.settings import Settings, node_name
 from sync import chain, files, forgotten, merge_log, publish, seal, snapshot, users
 from sync.apply import Outcome, apply_all
-from sync.shelf import Shelf
 
 __all__ = ["forget", "ingest", "refresh"]
 
@@ -61,22 +60,26 @@ def ingest(
         # What was refused may be of a person who is erased.
         forgotten.leave_quarantine(connection)
         merge_log.forget(connection, clock())
-    refresh(engine, settings, clock=clock)
+    outcome.problems += refresh(engine, settings, clock=clock)
     _sweep(engine, settings, name, clock())
     return outcome
 
 
-def refresh(engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
-    """Seal what changed at the hangar, offer to every aircraft what it lacks, remove what nobody does."""
+def refresh(
+    engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now
+) -> list[str]:
+    """Seal what changed at the hangar, offer to every aircraft what it lacks, remove what nobody does.
+
+    Returns in words to whom nothing could be offered, and why.
+    """
     seal.seal_all(engine, settings, clock=clock)
     with session(engine) as database:
         names = database.scalars(select(Aircraft.name).order_by(Aircraft.name)).all()
-    shelves: dict[str, Shelf] = {}
-    for name in names:
-        publish.offer(engine, settings, name, clock=clock, shelves=shelves)
+    problems = publish.offer_all(engine, settings, names, clock=clock)
     for stream in seal.own_streams(settings.role):
         snapshot.prune(engine, settings, stream, clock())
     _remove_retired(settings, clock())
+    return problems
 
 
 def _remove_retired(settings: Settings, now: datetime) -> None:

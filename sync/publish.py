@@ -34,7 +34,7 @@ from sync.issue import HEAD, head_path, issue, issued, manifest_path, read_head,
 from sync.manifest import BadManifest, File, Item, Manifest
 from sync.shelf import Shelf, lay_out
 
-__all__ = ["offer", "publish", "store"]
+__all__ = ["offer", "offer_all", "publish", "store"]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ def publish(
     """Write and sign each audience's manifest of what is published and has not expired, and offer it.
 
     An item whose validity begins later is in it: its files travel before it may be seen. Returns in
-    words which items were left out because a file of theirs is not at the hangar, and what else is wrong.
+    words which items were left out because a file of theirs is not at the hangar, and what else is wrong:
+    an audience or an aircraft with which something is, keeps no other from its own.
     """
     content = settings.content_dir
     # Read and written in one go: of two editors who publish at once, the later one's list stays.
@@ -93,8 +94,29 @@ def publish(
         sweep(content, chosen)
     for problem in problems:
         log.error("%s", problem)
-    for name in sorted(fleet):
-        offer(engine, settings, name, whole=True)
+    return problems + offer_all(engine, settings, sorted(fleet), whole=True, clock=clock)
+
+
+def offer_all(
+    engine: Engine,
+    settings: Settings,
+    fleet: Iterable[str],
+    *,
+    whole: bool = False,
+    clock: Callable[[], datetime] = utc_now,
+) -> list[str]:
+    """Bring the outbox of each of these aircraft up to date, and return in words of whom it could not be.
+
+    Arguments: as of `offer`.
+    """
+    shelves: dict[str, Shelf] = {}
+    problems = []
+    for name in fleet:
+        try:
+            offer(engine, settings, name, whole=whole, clock=clock, shelves=shelves)
+        except OSError as error:
+            problems.append(f"{name} is offered nothing anew: {error}")
+            log.error("%s", problems[-1])
     return problems
 
 
