@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,15 +29,24 @@ from common.database import session
 from common.schema import Aircraft, Asset
 from common.schema import Item as CatalogueItem
 from common.settings import Settings, node_name
-from sync import files, index, signature, tree
-from sync.audience import Audience, audience_of
-from sync.issue import HEAD, head_path, issue, issued, manifest_path, read_head, sweep
+from sync import files, index, signature, stock, tree
+from sync.audience import audience_of
+from sync.issue import issue, sweep
 from sync.manifest import BadManifest, File, Item, Manifest
 from sync.shelf import Shelf, lay_out
+from sync.stock import Stock
 
 __all__ = ["offer", "offer_all", "publish", "store"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What was looked at for one aircraft and is the same for the next: the content, and streams by name."""
+
+    stock: Stock
+    shelves: dict[str, Shelf] = field(default_factory=dict)
 
 
 def store(settings: Settings, source: Path) -> tuple[str, int]:
@@ -109,11 +119,11 @@ def offer_all(
 
     Arguments: as of `offer`.
     """
-    shelves: dict[str, Shelf] = {}
+    looked_at = Round(Stock(settings.content_dir))
     problems = []
     for name in fleet:
         try:
-            offer(engine, settings, name, whole=whole, clock=clock, shelves=shelves)
+            offer(engine, settings, name, whole=whole, clock=clock, looked_at=looked_at)
         except OSError as error:
             problems.append(f"{name} is offered nothing anew: {error}")
             log.error("%s", problems[-1])
@@ -127,21 +137,22 @@ def offer(
     *,
     whole: bool = False,
     clock: Callable[[], datetime] = utc_now,
-    shelves: MutableMapping[str, Shelf] | None = None,
+    looked_at: Round | None = None,
 ) -> None:
     """Bring one aircraft's outbox up to date: the change-sets that it lacks, the manifest, its blobs.
 
-    Arguments: how far the aircraft has come is what its last heartbeat said; `shelves` is what was looked
+    Arguments: how far the aircraft has come is what its last heartbeat said; `looked_at` is what was looked
     at for another one already; with `whole` each blob is looked for, also where the manifest is offered
     already.
     """
+    looked_at = looked_at or Round(Stock(settings.content_dir))
     base = settings.sync_dir / "outbox" / node_name(aircraft)
     with _alone(engine, f"offer {aircraft}") as connection:
         heard = connection.execute(
             text("select last_body, last_seen from aircraft where name = :name"), {"name": aircraft}
         ).one_or_none()
         body, seen = (heard.last_body, heard.last_seen) if heard else (None, None)
-        lay_out(engine, settings, base, body, seen, clock(), {} if shelves is None else shelves)
+        lay_out(engine, settings, base, body, seen, clock(), looked_at.shelves)
         try:
             index.write(settings, base / "down")
         except signature.BadSignature as error:
@@ -151,63 +162,7 @@ def offer(
             audience = audience_of(one) if one else None
         base.mkdir(parents=True, exist_ok=True)
         if audience is not None:
-            _offer_content(settings.content_dir, audience, base / "content", whole)
-
-
-def _offer_content(content: Path, audience: Audience, folder: Path, whole: bool) -> None:
-    """Link what the audience's manifest names, the manifest, and last what heartbeats are answered from."""
-    head, told = head_path(content, audience), manifest_path(content, audience)
-    if _same(head, folder / HEAD) and _same(told, folder / "manifest.json") and not whole:
-        return
-    if not told.exists() or not head.exists():
-        return
-    offered = folder / "manifest.json"
-    # By names of their own: others may be issued meanwhile, whose blobs are not linked.
-    with _beside(told, offered) as coming, _beside(head, folder / HEAD) as answer:
-        manifest = issued(coming)
-        # The head is a newer one's while that is issued, or was when the power went.
-        if manifest is None or read_head(answer).version != manifest.version:
-            return
-        hashes = {file.sha256 for item in manifest.items for file in item.files}
-        for sha256 in hashes:
-            blob = tree.blob_path(content, sha256)
-            _link_all([(sha256, blob)], folder / "blobs" / sha256[:2])
-        _move(coming, offered)
-        for below in (folder / "blobs").glob("??"):
-            _remove_others(below, hashes)
-        _move(answer, folder / HEAD)
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
-
-
-def _relink(source: Path, target: Path) -> None:
-    """Make a name another one of a file, in one step."""
-    with _beside(source, target) as beside:
-        _move(beside, target)
-
-
-@contextmanager
-def _beside(source: Path, target: Path) -> Iterator[Path]:
-    """Link a file where it can be moved to the target from, and leave nothing there; what is the target
-    already is given as that."""
-    if _same(source, target):
-        yield target
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.new")
-    beside.unlink(missing_ok=True)
-    os.link(source, beside)
-    try:
-        yield beside
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _move(beside: Path, target: Path) -> None:
-    if beside != target:
-        files.move(beside, target)
+            stock.offer(looked_at.stock, audience, base / "content", whole=whole)
 
 
 @contextmanager
@@ -261,20 +216,3 @@ def _is_here(content: Path, asset: Asset) -> bool:
         return tree.blob_path(content, asset.sha256).stat().st_size == asset.size
     except FileNotFoundError:
         return False
-
-
-def _link_all(wanted: Iterable[tuple[str, Path]], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, source in wanted:
-        target = folder / name
-        if target.exists():
-            # One that was imported again is another file: the former may have been damaged.
-            _relink(source, target)
-        else:
-            os.link(source, target)
-
-
-def _remove_others(folder: Path, wanted: set[str]) -> None:
-    for path in folder.iterdir():
-        if path.name not in wanted:
-            path.unlink()

@@ -19,7 +19,7 @@ from pathlib import Path
 from sync import files
 from sync.manifest import Item
 
-__all__ = ["blob_path", "locked", "remove", "shown", "switch", "tidy"]
+__all__ = ["blob_path", "blobs", "locked", "remove", "shown", "switch", "tidy"]
 
 
 def blob_path(content: Path, sha256: str) -> Path:
@@ -29,6 +29,13 @@ def blob_path(content: Path, sha256: str) -> Path:
     PosixPath('/c/blobs/ab')
     """
     return content / "blobs" / sha256[:2] / sha256
+
+
+def blobs(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Give what lies in a folder of blobs; nothing when there is no such folder."""
+    for below in folder.glob("??"):
+        with os.scandir(below) as found:
+            yield from found
 
 
 @contextmanager

@@ -258,6 +258,8 @@ def test_what_is_issued_while_it_is_offered_is_not_offered_without_its_files(
             issue.issue(home, audience, news.pop(), lambda told: b"signed")
         return blob_path(content, sha256)
 
+    # One link is lacking, so that something is linked.
+    next((outbox(fleet, "EC-TAA") / "blobs").glob("??/*")).unlink()
     with monkeypatch.context() as patch:
         patch.setattr(tree, "blob_path", meanwhile)
         publish.offer(fleet.engine, fleet.settings, "EC-TAA", whole=True)
