@@ -51,10 +51,12 @@ class Choice:
             own = _own(item, missing)
             need = holding.missing_bytes(self._content, (own | coming).values())
             against = self._against(self._policy, item, own.values())
-            why, room = (against, 0) if against else self._why_not(item, own, need)
-            if why:
-                link = self._policy.interface if against else ""
-                self.wait(item, own.values(), why, room, link)
+            if against:
+                self.wait(item, own.values(), against, link=self._policy.interface)
+            elif self.rate and self.late(item, need / self.rate):
+                self.too_late(item, own.values())
+            elif kept := self._why_not(item, own, need):
+                self.wait(item, own.values(), *kept)
             else:
                 chosen.append(item)
                 coming |= own
@@ -77,8 +79,9 @@ class Choice:
         return (item.valid_to - self._clock()).total_seconds() <= left_s
 
     def too_late(self, item: Item, own: Iterable[File]) -> None:
-        """Let an item wait that would come after its end."""
-        self.wait(item, own, f"it would come after {item.valid_to:%d %b %H:%M}")
+        """Let an item wait that would come after its end, for the end of this link or of itself."""
+        why = f"it would come after {item.valid_to:%d %b %H:%M}, when it ends"
+        self.wait(item, own, why, link=self._policy.interface)
 
     def wait(
         self, item: Item, own: Iterable[File], why: str, room: int = 0, link: str = ""
@@ -98,22 +101,21 @@ class Choice:
         # A rule is for an item, room and time are for all that come with it.
         return by.against(item.kind, holding.missing_bytes(self._content, own))
 
-    def _why_not(self, item: Item, own: Mapping[str, File], need: int) -> tuple[str, int]:
+    def _why_not(self, item: Item, own: Mapping[str, File], need: int) -> tuple[str, int] | None:
+        """Return why an item waits whatever the link is, and how much room it needs; None where it comes."""
         for sha256, file in own.items():
             if self._state.wrong.get(sha256, 0) >= TRIES:
                 return (
                     f"{file.path} came wrong {TRIES} times: import it again; another manifest brings it",
                     0,
                 )
-        if self.rate and self.late(item, need / self.rate):
-            return f"it would come after {item.valid_to:%d %b %H:%M}, when it ends", 0
         if not self._room.make(need, item, self._clock()):
             lacks = self._room.lacks(need)
             return (
                 f"no room: it lacks {lacks / 1e6:.1f} MB, and nothing of lower priority can go",
                 need + holding.reserve(self._content)[1],
             )
-        return "", 0
+        return None
 
 
 def _own(item: Item, among: Iterable[File]) -> dict[str, File]:

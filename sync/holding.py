@@ -45,7 +45,7 @@ class Waiting:
     """An item that is not fetched for now: how many bytes of it are missing, and why it waits.
 
     `room`: it needs so much free space, reserve included; 0 when it waits for something else. `link`:
-    the interface whose rule it waits for the end of, '' for none.
+    the interface that forbids it or is too slow for it, and it waits for another; '' for none.
     """
 
     id: str

@@ -77,8 +77,6 @@ def now(settings: Settings, routes: Path = ROUTES) -> Policy:
     >>> now(settings).rule.name  # doctest: +SKIP
     'metered'
     """
-    if not settings.links:
-        return Policy()
     try:
         found = interface(routes.read_text(), settings.tower_endpoint.rpartition(":")[0])
     except OSError:

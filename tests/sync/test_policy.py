@@ -68,7 +68,7 @@ def test_the_rule_is_that_of_the_interface(
     routes.write_text(ON_LINK + WWAN + WLAN)
     assert policy.now(settings, routes) == Policy("wlan1", LinkRule())
     assert policy.now(settings, tmp_path / "none") == Policy()
-    assert policy.now(new_settings(), routes) == Policy()
+    assert policy.now(new_settings(), routes) == Policy("wlan1")
 
 
 def test_a_link_is_held_to_its_rate(
