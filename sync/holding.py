@@ -27,6 +27,7 @@ __all__ = [
     "accept",
     "foreign",
     "have",
+    "left",
     "local_state",
     "mark",
     "missing_bytes",
@@ -190,7 +191,8 @@ def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) 
     manifest, state = offered(settings), read(content)
     told: dict[str, Any] = {"version": "", "missing_files": 0, "missing_bytes": 0}
     if manifest is not None:
-        missing = _due(content, manifest, state, policy.now(settings).interface, clock())
+        groups = left(content, manifest, state, policy.now(settings).interface, clock())
+        missing = [file for _, lacking in groups for file in lacking]
         told = {
             "version": manifest.version,
             "missing_files": len(missing),
@@ -208,7 +210,14 @@ def local_state(settings: Settings, *, clock: Callable[[], datetime] = utc_now) 
     return told
 
 
-def _due(content: Path, manifest: Manifest, state: State, link: str, now: datetime) -> list[File]:
+def left(
+    content: Path, manifest: Manifest, state: State, link: str, now: datetime
+) -> list[tuple[tuple[Item, ...], tuple[File, ...]]]:
+    """Return `sync.plan.plan` of what is to come now, without what waits.
+
+    Arguments: `link` is the interface of the way there is. What waited for another link or for room that
+    is there, or was judged under another manifest, is to come.
+    """
     waits: set[str] = set()
     if state.version == manifest.version and content.exists():
         free, _ = reserve(content)
@@ -217,8 +226,7 @@ def _due(content: Path, manifest: Manifest, state: State, link: str, now: dateti
             for one in state.waiting
             if (one.link == link if one.link else not one.room or one.room > free)
         }
-    groups = plan(_without(manifest, waits), lambda file: have(content, file), now)
-    return [file for _, group in groups for file in group]
+    return plan(_without(manifest, waits), lambda file: have(content, file), now)
 
 
 def _without(manifest: Manifest, ids: set[str]) -> Manifest:

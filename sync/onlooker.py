@@ -21,9 +21,8 @@ from sqlalchemy import Engine, text
 from common.clock import utc_now
 from common.figures import size, span
 from common.settings import Settings
-from sync import behind, holding
+from sync import behind, holding, policy
 from sync.manifest import File, Item
-from sync.plan import plan
 
 __all__ = ["Coming", "Onlooker", "Seen"]
 
@@ -106,7 +105,7 @@ class Onlooker:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings, self._engine, self._clock, self._now = settings, engine, clock, now
-        self._mark = -1
+        self._mark = -1, ""
         self._missing: dict[str, tuple[Item, list[File]]] = {}
         self._left: dict[str, int] = {}
         self._titles: dict[str, str] = {}
@@ -140,18 +139,23 @@ class Onlooker:
         )
 
     def _follow(self) -> bool:
-        """Plan anew when another manifest is followed, and say whether that was so."""
-        mark = holding.mark(self._settings)
+        """Plan anew when another manifest is followed, or over another link, and say whether that was so."""
+        # While one way goes and another comes there is none for a moment.
+        link = policy.now(self._settings).interface or self._mark[1]
+        mark, content = (holding.mark(self._settings), link), self._settings.content_dir
         if mark == self._mark:
             return False
         self._mark, manifest = mark, holding.offered(self._settings)
-        waits = {one.id for one in holding.read(self._settings.content_dir).waiting}
         self._missing, self._left = {}, {}
-        for items, files in plan(manifest, self._have, self._now()) if manifest else []:
+        if manifest is None:
+            return True
+        for items, files in holding.left(
+            content, manifest, holding.read(content), link, self._now()
+        ):
             lacking = {file.sha256: file for file in files}
             for item in items:
                 own = [lacking.pop(one.sha256) for one in item.files if one.sha256 in lacking]
-                if own and item.id not in waits:
+                if own:
                     self._missing[item.id] = item, own
         return True
 

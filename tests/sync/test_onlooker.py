@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from sync import files, holding, seal, tree
+from sync import files, holding, policy, seal, tree
 from sync.manifest import File, Item, Manifest
 from sync.manifest import seal as seal_manifest
 from sync.onlooker import Coming, Onlooker, Seen
+from sync.policy import Policy
 from tests.sync.ends import End, add_events, run
 
 pytestmark = pytest.mark.postgres
@@ -148,8 +150,59 @@ def test_another_manifest_is_followed_and_counts_nothing_as_come(
     assert (seen.files, seen.bytes, seen.bytes_per_s) == (1, 1000, 0)
 
 
-def test_what_waits_by_policy_is_not_told_as_coming(aircraft: End, onlooker: Onlooker) -> None:
+def waits(end: End, *, version: str = "", room: int = 0, link: str = "") -> None:
+    """The film waits, as a synchronisation of before left it."""
+    manifest = holding.offered(end.settings)
+    assert manifest is not None
+    waiting = holding.Waiting(FILM.id, "film", 10_000_000, "a reason", room, link)
+    state = holding.State(version or manifest.version, [waiting])
+    state.write(end.settings.content_dir)
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[Policy]:
+    """The way that there is, in a list of one."""
+    ways = [Policy("wwan0")]
+    monkeypatch.setattr(policy, "now", lambda settings: ways[0])
+    return ways
+
+
+@pytest.mark.parametrize("how", [{}, {"room": 2**60}, {"link": "wwan0"}])
+def test_what_waits_is_not_told_as_coming(
+    aircraft: End, onlooker: Onlooker, ways: list[Policy], how: dict[str, Any]
+) -> None:
     follow(aircraft, FILM, PAPER)
-    state = holding.State(waiting=[holding.Waiting(FILM.id, "film", 10_000_000, "no room")])
-    state.write(aircraft.settings.content_dir)
+    waits(aircraft, **how)
     assert onlooker.look().files == 1
+
+
+@pytest.mark.parametrize("how", [{"version": "another"}, {"room": 1}, {"link": "wlan1"}])
+def test_what_waited_and_does_so_no_more_is_coming(
+    aircraft: End, onlooker: Onlooker, ways: list[Policy], how: dict[str, Any]
+) -> None:
+    follow(aircraft, FILM, PAPER)
+    waits(aircraft, **how)
+    assert onlooker.look().files == 3
+    assert holding.local_state(aircraft.settings)["missing_files"] == 3
+
+
+def test_what_waits_for_another_link_is_coming_when_that_is_there(
+    aircraft: End, onlooker: Onlooker, ways: list[Policy]
+) -> None:
+    follow(aircraft, FILM)
+    waits(aircraft, link="wwan0")
+    said = []
+    # While one way goes and another comes there is none for a moment.
+    for ways[0] in (Policy("wwan0"), Policy(), Policy("wlan1"), Policy()):
+        said.append(onlooker.look().files)
+    assert said == [0, 0, 2, 2]
+
+
+def test_a_file_of_what_waits_comes_with_another_that_has_it(
+    aircraft: End, onlooker: Onlooker, ways: list[Policy]
+) -> None:
+    cover = Item(str(UUID(int=3)), "newspaper", 200, None, None, FILM.files[1:])
+    follow(aircraft, FILM, cover)
+    waits(aircraft, link="wwan0")
+    seen = onlooker.look()
+    assert (seen.files, [one.id for one in seen.next]) == (1, [cover.id])
