@@ -49,8 +49,10 @@ def _on_a_full_disk(inbox: Path) -> Iterator[None]:
         pytest.skip("only root may mount")
     inbox.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "small", str(inbox)], check=True)
-    yield
-    subprocess.run(["umount", "-l", str(inbox)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(inbox)], check=True)
 
 
 @pytest.mark.parametrize(
