@@ -29,7 +29,7 @@ from common.database import session
 from common.schema import Aircraft, Asset
 from common.schema import Item as CatalogueItem
 from common.settings import Settings, node_name
-from sync import files, index, signature, stock, tree
+from sync import files, index, signature, stock, tree, unnamed
 from sync.audience import audience_of
 from sync.issue import issue, sweep
 from sync.manifest import BadManifest, File, Item, Manifest
@@ -59,16 +59,21 @@ def store(settings: Settings, source: Path) -> tuple[str, int]:
     staging.mkdir(parents=True, exist_ok=True)
     beside = staging / uuid4().hex
     digest = hashlib.sha256()
-    with source.open("rb") as given, beside.open("wb") as kept:
-        while chunk := given.read(2**20):
-            digest.update(chunk)
-            kept.write(chunk)
-        size = kept.tell()
-        kept.flush()
-        # Every aircraft's offer links this very file: nobody writes it again.
-        os.fchmod(kept.fileno(), 0o444)
-        os.fsync(kept.fileno())
-    files.move(beside, tree.blob_path(settings.content_dir, digest.hexdigest()))
+    try:
+        with source.open("rb") as given, beside.open("wb") as kept:
+            while chunk := given.read(2**20):
+                digest.update(chunk)
+                kept.write(chunk)
+            size = kept.tell()
+            kept.flush()
+            # Every aircraft's offer links this very file: nobody writes it again.
+            os.fchmod(kept.fileno(), 0o444)
+            os.fsync(kept.fileno())
+        # One that is here already may be about to go, because nothing names it (`sync.unnamed`).
+        with tree.locked(settings.content_dir):
+            files.move(beside, tree.blob_path(settings.content_dir, digest.hexdigest()))
+    finally:
+        beside.unlink(missing_ok=True)
     return digest.hexdigest(), size
 
 
@@ -104,7 +109,21 @@ def publish(
         sweep(content, chosen)
     for problem in problems:
         log.error("%s", problem)
-    return problems + offer_all(engine, settings, sorted(fleet), whole=True, clock=clock)
+    now = Round(Stock(content))
+    problems += offer_all(engine, settings, sorted(fleet), whole=True, clock=clock, looked_at=now)
+    # What is not offered as it should be may need what nothing else names.
+    return problems or _tidy(engine, now.stock, clock())
+
+
+def _tidy(engine: Engine, stock: Stock, now: datetime) -> list[str]:
+    try:
+        with _alone(engine, "publish"):
+            problems = unnamed.remove(engine, stock, now)
+    except OSError as error:
+        problems = [f"what nothing names any more is not removed: {error}"]
+    for problem in problems:
+        log.error("%s", problem)
+    return problems
 
 
 def offer_all(
@@ -114,12 +133,13 @@ def offer_all(
     *,
     whole: bool = False,
     clock: Callable[[], datetime] = utc_now,
+    looked_at: Round | None = None,
 ) -> list[str]:
     """Bring the outbox of each of these aircraft up to date, and return in words of whom it could not be.
 
     Arguments: as of `offer`.
     """
-    looked_at = Round(Stock(settings.content_dir))
+    looked_at = looked_at or Round(Stock(settings.content_dir))
     problems = []
     for name in fleet:
         try:
