@@ -1,6 +1,6 @@
 """Rows whose parent is in quarantine: put aside with it in one statement, and no reason to stop the stream.
 
-A film has an asset for each segment. Refused one by one they would be too many to be rows' faults, and each
+A newspaper has an asset for each page. Refused one by one they would be too many to be rows' faults, and each
 would be tried again with every change-set, though one row is to blame.
 """
 
