@@ -141,7 +141,7 @@ def follow(
     holds = file is not None and _holds(engine, stream, file)
     why = reason(known, here, file, holds)
     if why is None and settings.role == "aircraft":
-        why = _vanished(engine, stream, known.epoch, lying) or _outdated(lying)
+        why = _unsendable(engine, stream, known.epoch, lying)
     if why is None and settings.role == "hangar":
         why = divergence.contradicted(engine, stream, known.epoch)
     if why:
@@ -259,7 +259,7 @@ def _holds(engine: Engine, stream: str, file: Noted) -> bool:
     return bool(found)
 
 
-def _vanished(engine: Engine, stream: str, epoch: UUID, lying: Mapping[int, Path]) -> str | None:
+def _unsendable(engine: Engine, stream: str, epoch: UUID, lying: Mapping[int, Path]) -> str | None:
     with engine.connect() as connection:
         sent = connection.execute(
             text(
@@ -274,22 +274,21 @@ def _vanished(engine: Engine, stream: str, epoch: UUID, lying: Mapping[int, Path
         # One that is gone by now was acknowledged since.
         if files.sha256_of(lying[row.seq]) not in (None, row.sha256):
             return f"change-set {row.seq} was not acknowledged, and is damaged in the outbox"
-    return None
-
-
-def _outdated(lying: Mapping[int, Path]) -> str | None:
     # What comes after the first was sealed by the same release, or by a later one.
-    for seq in sorted(lying)[:1]:
-        try:
-            with lying[seq].open("rb") as file:
-                header = next(changeset.read(file, lying[seq].name))
-        except FileNotFoundError:
-            return None  # it was acknowledged since
-        if isinstance(header, changeset.Header) and behind(header.schema, newest()) > READ_BACK:
-            return (
-                f"change-set {seq} was not acknowledged, and is of schema {header.schema}, which is read "
-                "no more"
-            )
+    return _outdated(sent[0].seq, lying[sent[0].seq]) if sent else None
+
+
+def _outdated(seq: int, path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            header = next(changeset.read(file, path.name))
+    except FileNotFoundError:
+        return None  # it was acknowledged since
+    if isinstance(header, changeset.Header) and behind(header.schema, newest()) > READ_BACK:
+        return (
+            f"change-set {seq} was not acknowledged, and is of schema {header.schema}, which is read "
+            "no more"
+        )
     return None
 
 

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from common import migrate, migrations
 from common.schema import Item
-from sync import apply, backfill, changeset, held, setup, skew, state, users
+from sync import apply, backfill, changeset, epoch, files, held, setup, skew, state, users
 from tests.sync.ends import End, add_events, ids, run, scalar, scalar_list
 from tests.sync.landing import land, settled
 from tests.sync.packed import Packer, Rows
@@ -94,6 +94,19 @@ class TestOlder:
         assert ids(hangar) == ids(aircraft)
         settled(aircraft, hangar)
         assert held.held(hangar.engine) == {}
+
+    def test_what_is_acknowledged_is_not_looked_at_for_that(
+        self, aircraft: End, hangar: End
+    ) -> None:
+        run(hangar, "insert into aircraft (name, tower) values ('EC-TAA', 'a')")
+        add_events(aircraft, 3)
+        land(aircraft, hangar)
+        (sealed,) = files.outbox(aircraft.settings).glob("use/*/*.cs")
+        settled(aircraft, hangar)
+        # The power went before its name was gone for good, and the disk is not what it was.
+        sealed.write_bytes(b"anything")
+        epoch.follow(aircraft.engine, aircraft.settings, "use")
+        assert ids(hangar) == ids(aircraft)
 
     def test_several_migrations_of_one_release_count_once(
         self, hangar: End, monkeypatch: pytest.MonkeyPatch
