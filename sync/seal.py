@@ -83,8 +83,9 @@ def seal(
 ) -> list[Sealed]:
     """Finish what a crash left, then seal the stream's unclaimed changes; returns the new batches.
 
-    A batch has at most `rows` keys. Arguments: `at` is told each step (`STEPS`, and `epoch.STEPS` where a
-    new history begins); tests kill there.
+    A batch has at most `rows` keys. What commits while it seals may stay for the next time: who writes
+    without a pause does not keep a push from beginning. Arguments: `at` is told each step (`STEPS`, and
+    `epoch.STEPS` where a new history begins); tests kill there.
 
     >>> seal(engine, settings, "use")  # doctest: +SKIP
     [Sealed(stream='use', seq=12, sha256='…', bytes=3120, rows=180)]
@@ -96,13 +97,14 @@ def seal(
         _recover(engine, settings, stream)
         while True:
             try:
-                batch = _seal_one(engine, settings, stream, clock(), rows, at)
+                batch, whole = _seal_one(engine, settings, stream, clock(), rows, at)
             except export.TooLarge:
                 rows = max(1, rows // 2)
                 continue
-            if batch is None:
+            if batch:
+                made.append(batch)
+            if whole:
                 return made
-            made.append(batch)
 
 
 def _recover(engine: Engine, settings: Settings, stream: str) -> None:
@@ -158,14 +160,16 @@ def _seal_one(
     now: datetime,
     rows: int,
     at: Callable[[str], None],
-) -> Sealed | None:
+) -> tuple[Sealed | None, bool]:
+    """Seal a batch, if there is anything; and whether that was all there was in its snapshot."""
     version = schema_version(engine)
     models = models_of(settings.role, stream)
     snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with snapshot as connection, connection.begin():
         its_epoch, seq, prev = _next(connection, stream)
-        if not _claim(connection, stream, seq, models, rows):
-            return None
+        claimed = _claim(connection, stream, seq, models, rows)
+        if not claimed:
+            return None, True
         at("claimed")
         header = changeset.Header(
             stream=stream,
@@ -217,7 +221,7 @@ def _seal_one(
     at("renamed")
     _publish(engine, settings, stream, batch)
     at("published")
-    return sealed
+    return sealed, claimed < rows
 
 
 def _next(connection: Connection, stream: str) -> tuple[UUID, int, str]:
@@ -240,17 +244,18 @@ def _live(connection: Connection, models: list[type[Base]]) -> int:
 
 def _claim(
     connection: Connection, stream: str, seq: int, models: list[type[Base]], rows: int
-) -> bool:
+) -> int:
     connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
     # Parents first, so that a capped batch never carries a child whose parent is still to come. Of a table
     # that only a newer release knows there would be no row in the file, and its key would be forgotten.
-    found = connection.execute(
+    claimed = connection.execute(
         text(
             "with marked as (update sync.dirty set batch = :seq where ctid = any (array("
             "select ctid from sync.dirty where stream = :stream and batch is null "
             "and tbl = any(:tables) order by array_position(:tables, tbl), id limit :rows)) "
-            "returning tbl, pk) "
-            "insert into claimed select distinct tbl, pk from marked"
+            "returning tbl, pk), "
+            "keys as (insert into claimed select distinct tbl, pk from marked) "
+            "select count(*) from marked"
         ),
         {
             "stream": stream,
@@ -258,9 +263,9 @@ def _claim(
             "rows": rows,
             "tables": [model.__tablename__ for model in models],
         },
-    )
+    ).scalar_one()
     connection.execute(text("analyze claimed"))
-    return bool(found.rowcount)
+    return int(claimed)
 
 
 def _publish(engine: Engine, settings: Settings, stream: str, batch: Row[Any]) -> None:

@@ -100,6 +100,21 @@ def test_rows_too_large_for_one_batch_go_in_several(
     assert sent_keys(aircraft) == ids(aircraft)
 
 
+def test_who_seals_does_not_follow_those_who_go_on_writing(aircraft: End) -> None:
+    add_events(aircraft, 5)
+
+    def somebody_writes(step: str) -> None:
+        if step == "published":
+            add_events(aircraft, 1)
+            assert scalar(aircraft, "select count(*) from sync.batch") < 9, "this would never end"
+
+    (batch,) = seal.seal(aircraft.engine, aircraft.settings, "use", at=somebody_writes)
+    assert batch.rows == 5
+    (batch,) = seal.seal(aircraft.engine, aircraft.settings, "use", rows=1)
+    assert batch.rows == 1
+    assert sent_keys(aircraft) == ids(aircraft)
+
+
 def test_no_batch_follows_one_that_a_crash_left_unfinished(aircraft: End) -> None:
     add_events(aircraft, 5)
     with pytest.raises(PowerCut):
