@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LinkLost", "NoRoom", "Refused", "TransferError", "first_line", "full_here", "why"]
+__all__ = [
+    "NO_SSH",
+    "LinkLost",
+    "NoRoom",
+    "Refused",
+    "TransferError",
+    "first_line",
+    "full_here",
+    "why",
+]
 
-_NO_SSH = 255
+# ssh(1), "EXIT STATUS": of its own, not of what it ran.
+NO_SSH = 255
 # rsync(1), "EXIT VALUES". Those that the other end or the way to it causes:
-_LINK_CODES = {10, 12, 30, 35, _NO_SSH}
+_LINK_CODES = {10, 12, 30, 35, NO_SSH}
 _FILE_CODE = 11
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 # The gate's words say what to do. ssh names what it was denied, rsync the number of an error.

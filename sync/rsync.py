@@ -20,7 +20,16 @@ from pathlib import Path
 
 from common.settings import Settings
 from sync import partial, policy
-from sync.failure import LinkLost, NoRoom, Refused, TransferError, first_line, full_here, why
+from sync.failure import (
+    NO_SSH,
+    LinkLost,
+    NoRoom,
+    Refused,
+    TransferError,
+    first_line,
+    full_here,
+    why,
+)
 
 __all__ = ["Link", "LinkLost", "Moved", "NoRoom", "Refused", "TransferError", "link_for"]
 
@@ -31,7 +40,6 @@ LOOK_S = 0.5
 STOP_S = 10
 _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.M)
 _RECEIVED = re.compile(rb"^Total bytes received: (\d+)$", re.M)
-_NO_SSH = 255
 # What vanished while it ran was withdrawn in between; the next run sees what is there then.
 _VANISHED = 24
 _PARTIAL = 23
@@ -82,8 +90,8 @@ class Link:
             check=False,
             env={**_ENVIRONMENT},
         )
-        if done.returncode == _NO_SSH:
-            raise why(self.host, _NO_SSH, done.stderr.decode(errors="replace").strip(), push=True)
+        if done.returncode == NO_SSH:
+            raise why(self.host, NO_SSH, done.stderr.decode(errors="replace").strip(), push=True)
 
     def push(self, folder: Path) -> Moved:
         """Send what the folder holds to the hangar's inbox of this aircraft; nothing is removed."""
