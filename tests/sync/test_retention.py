@@ -207,6 +207,26 @@ def test_killed_at_any_step_every_event_is_there_or_told_to_be_missing(
     assert scalar(hangar, f"{there} coalesce((select sum(events) from usage_gap), 0)") == 25
 
 
+def test_who_makes_room_does_not_follow_those_who_go_on_writing(
+    packed: End, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_go(monkeypatch, 1000)
+    add(packed, NOON, 25)
+    looks, look_at = [], retention._lay_out
+
+    def somebody_writes(*what: Any) -> int:
+        looks.append(look_at(*what))
+        add(packed, NOON + timedelta(days=len(looks)), 1)
+        assert len(looks) < 20, "this would never end"
+        return looks[-1]
+
+    monkeypatch.setattr(retention, "_lay_out", somebody_writes)
+    kept = look(packed, FULL)
+    # What is older than a week, then what is acknowledged, then the oldest: each ends where it is short.
+    assert looks == [0, 10, 10, 8, 10, 10, 10, 2]
+    assert (kept.acknowledged, kept.unsent) == (0, 32)
+
+
 def test_room_is_given_back_to_the_disk(packed: End) -> None:
     add(packed, NOON, 3000)
     disk = small_disk(packed, 990_000)
