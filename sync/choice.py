@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from common.settings import Settings
@@ -10,10 +11,22 @@ from sync import holding, policy
 from sync.manifest import File, Item
 from sync.room import Room
 
-__all__ = ["Choice"]
+__all__ = ["Choice", "Lately"]
 
 # A blob that came wrong so often is not fetched again until another manifest is offered.
 TRIES = 3
+
+
+@dataclass
+class Lately:
+    """What a link gave lately: its interface, and bytes per second, 0 while that is not known.
+
+    It outlives a manifest's `Choice`: where content made way for rows, what was too slow for an item
+    before that is too slow after it.
+    """
+
+    interface: str = ""
+    rate: float = 0.0
 
 
 class Choice:
@@ -25,8 +38,7 @@ class Choice:
         room: makes room.
         progress: told what waits.
         clock: time with zone.
-
-    `rate` is what the link gave lately, in bytes per second; 0 while that is not known.
+        lately: what the link gave until now in this synchronisation.
     """
 
     def __init__(
@@ -36,15 +48,15 @@ class Choice:
         room: Room,
         progress: Callable[[str], None],
         clock: Callable[[], datetime],
+        lately: Lately,
     ) -> None:
         self._settings, self._content = settings, settings.content_dir
         self._state, self._room, self._progress, self._clock = state, room, progress, clock
-        self._policy = policy.now(settings)
-        self.rate = 0.0
+        self._policy, self._lately = policy.now(settings), lately
 
     def of(self, items: Sequence[Item], missing: Sequence[File]) -> tuple[list[Item], list[File]]:
         """Return which of a group to fetch now, and its files; the others wait, and it is kept why."""
-        self._look()
+        rate = self._look()
         chosen: list[Item] = []
         coming: dict[str, File] = {}
         for item in items:
@@ -52,11 +64,11 @@ class Choice:
             need = holding.missing_bytes(self._content, (own | coming).values())
             against = self._against(self._policy, item, own.values())
             if against:
-                self.wait(item, own.values(), against, link=self._policy.interface)
-            elif self.rate and self.late(item, need / self.rate):
-                self.too_late(item, own.values())
+                self.wait(item, missing, against, link=self._policy.interface)
+            elif rate and self.late(item, need / rate):
+                self.too_late(item, missing)
             elif kept := self._why_not(item, own, need):
-                self.wait(item, own.values(), *kept)
+                self.wait(item, missing, *kept)
             else:
                 chosen.append(item)
                 coming |= own
@@ -78,24 +90,30 @@ class Choice:
             return False
         return (item.valid_to - self._clock()).total_seconds() <= left_s
 
-    def too_late(self, item: Item, own: Iterable[File]) -> None:
+    def gave(self, rate: float) -> None:
+        """Take what the link gave now, in bytes per second."""
+        self._lately.interface, self._lately.rate = self._policy.interface, rate
+
+    def too_late(self, item: Item, missing: Iterable[File]) -> None:
         """Let an item wait that would come after its end, for the end of this link or of itself."""
         why = f"it would come after {item.valid_to:%d %b %H:%M}, when it ends"
-        self.wait(item, own, why, link=self._policy.interface)
+        self.wait(item, missing, why, link=self._policy.interface)
 
     def wait(
-        self, item: Item, own: Iterable[File], why: str, room: int = 0, link: str = ""
+        self, item: Item, missing: Iterable[File], why: str, room: int = 0, link: str = ""
     ) -> None:
-        """Let an item wait; `room` and `link` are those of `holding.Waiting`."""
-        size = holding.missing_bytes(self._content, own)
+        """Let an item wait for those of its files that are missing, of whatever group they are.
+
+        Arguments: `room` and `link` are those of `holding.Waiting`.
+        """
+        size = holding.missing_bytes(self._content, _own(item, missing).values())
         self._progress(f"{item.kind} {item.id} waits: {why}")
         self._state.waiting.append(holding.Waiting(item.id, item.kind, size, why, room, link))
 
-    def _look(self) -> None:
-        now = policy.now(self._settings)
-        if now.interface != self._policy.interface:
-            self.rate = 0.0
-        self._policy = now
+    def _look(self) -> float:
+        """Look which way there is, and return what it gave lately."""
+        self._policy = policy.now(self._settings)
+        return self._lately.rate if self._lately.interface == self._policy.interface else 0.0
 
     def _against(self, by: policy.Policy, item: Item, own: Iterable[File]) -> str:
         # A rule is for an item, room and time are for all that come with it.

@@ -16,7 +16,7 @@ from datetime import datetime
 from common.clock import utc_now
 from common.settings import Settings
 from sync import files, holding, shown, tree
-from sync.choice import TRIES, Choice
+from sync.choice import TRIES, Choice, Lately
 from sync.manifest import File, Item, Manifest
 from sync.overtake import Overtaking
 from sync.plan import plan
@@ -65,10 +65,12 @@ def receive(
     *,
     clock: Callable[[], datetime] = utc_now,
     overtaking: Overtaking | None = None,
+    lately: Lately | None = None,
 ) -> Received:
     """Fetch what the manifest names and is not here, group by group, and show it.
 
-    It may be killed anywhere; the next call sends only what is missing. Raises what `Link` raises.
+    It may be killed anywhere; the next call sends only what is missing. Arguments: `lately` is what the
+    link gave until now in this synchronisation, and is kept up to date. Raises what `Link` raises.
 
     >>> receive(settings, link, print)  # doctest: +SKIP
     newspaper: 2 files, 3.1 MB
@@ -93,6 +95,7 @@ def receive(
         progress,
         clock,
         overtaking or Overtaking(settings),
+        lately or Lately(),
         manifest,
         state,
         received,
@@ -122,6 +125,7 @@ class _Following:
         progress: Callable[[str], None],
         clock: Callable[[], datetime],
         overtaking: Overtaking,
+        lately: Lately,
         manifest: Manifest,
         state: holding.State,
         received: Received,
@@ -130,7 +134,7 @@ class _Following:
         self._progress, self._clock, self._overtaking = progress, clock, overtaking
         self._manifest, self._state, self._received = manifest, state, received
         self.room = Room(settings, manifest)
-        self._choice = Choice(settings, state, self.room, progress, clock)
+        self._choice = Choice(settings, state, self.room, progress, clock, lately)
 
     def go(self) -> None:
         """Fetch all that may come, or stop where something more urgent is offered or rows are due."""
@@ -216,7 +220,7 @@ class _Following:
         # Also where it ended by itself just then: that version is not asked for a second time.
         self._received.overtaken = watch.overtaken
         if watch.settled():
-            self._choice.rate = watch.rate()
+            self._choice.gave(watch.rate())
         if watch.late and moved.stopped:
             for item in items:
                 self._choice.too_late(item, coming)

@@ -25,6 +25,7 @@ from common.clock import utc_now
 from common.settings import Settings
 from sync import content, files, forgotten, index, partial, retention, seal, signature
 from sync.apply import apply_all
+from sync.choice import Lately
 from sync.outcome import Outcome
 from sync.overtake import Overtaking
 from sync.rsync import Link, LinkLost, Moved, TransferError, link_for
@@ -88,15 +89,16 @@ def run(
         way = link or link_for(settings)
         try:
             way.open()
-            overtaking = Overtaking(settings)
-            moved, problems, received = Moved(), list[str](), content.Received(overtaken=True)
+            overtaking, lately = Overtaking(settings), Lately()
+            moved, received = Moved(), content.Received(overtaken=True)
             while received.overtaken:
                 pushed, pulled = _exchange(engine, settings, way, progress, clock())
                 outcome = _apply(engine, settings, report, progress)
                 overtaking.exchanged()
-                came = content.receive(settings, way, progress, clock=clock, overtaking=overtaking)
+                came = content.receive(
+                    settings, way, progress, clock=clock, overtaking=overtaking, lately=lately
+                )
                 moved += pushed + pulled
-                problems += outcome.problems
                 received = received.then(came)
                 if received.overtaken:
                     _seal(engine, settings, report, progress, clock)
@@ -106,9 +108,9 @@ def run(
         report.pushed = not pushed.problem
         report.content_files, report.content_version = received.files, received.version
         report.bytes_sent, report.bytes_received = moved.sent, moved.received
-        # What did not come over at first and did at last is no problem any more.
-        problems = [pushed.problem, pulled.problem, *problems]
-        report.problems = [*filter(None, dict.fromkeys(problems)), *received.problems]
+        # What was not right at first and came right at last is no problem any more.
+        moving = filter(None, dict.fromkeys([pushed.problem, pulled.problem]))
+        report.problems = [*moving, *outcome.problems, *received.problems]
     report.seconds = time.monotonic() - began
     return report
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ci.story.teller import eventually
+from common.clock import utc_now
 from common.settings import Settings
 from sync import files, overtake, publish, session, tree
 from sync import hangar as hangar_side
@@ -94,10 +98,10 @@ def hangar(hangar: End) -> End:
     return hangar
 
 
-def offer(hangar: End, *sizes: int) -> list[str]:
+def offer(hangar: End, *sizes: int, first: int = 1) -> list[str]:
     films = [
         str(add_item(hangar, number, {"film.mp4": bytes_of(size, number)}))
-        for number, size in enumerate(sizes, 1)
+        for number, size in enumerate(sizes, first)
     ]
     hangar_side.refresh(hangar.engine, hangar.settings)
     publish.publish(hangar.engine, hangar.settings)
@@ -199,3 +203,62 @@ def test_a_push_that_is_refused_again_is_told_once_and_stops_content_no_more(
     report = session.run(aircraft.settings, aircraft.engine, link=refuses)
     assert (report.problems, report.pushed, len(pushes)) == (["hangar refused"], False, 1)
     assert sorted(tree.shown(aircraft.settings.content_dir)) == films
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_a_film_that_came_too_slowly_before_rows_went_is_not_begun_again_after_them(
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
+    monkeypatch.setattr("sync.watch.RATE_AFTER_S", 0.0)
+    soon = utc_now() + timedelta(minutes=5)
+    add_item(hangar, 1, {"film.mp4": bytes_of(FILM, 1)}, priority=100, valid_to=soon)
+    (film,) = offer(hangar, 9_000_000, first=2)
+    way, fetched = link_to(hangar, "EC-TAA"), []
+    staging = aircraft.settings.content_dir / "staging"
+
+    class SlowAtFirst(Link):
+        def fetch(self, *what: Iterable[str], stop: Callable[[], bool], **how: object) -> Moved:
+            fetched.append(len(fetched))
+            if fetched != [0]:
+                return way.fetch(*what, stop=stop, **how)  # type: ignore[arg-type]
+            (sha256,) = what[0]
+            staging.mkdir(exist_ok=True)
+            (staging / sha256).write_bytes(bytes(1))
+            time.sleep(0.1)
+            assert stop(), "a byte in a tenth of a second: it would take hours"
+            happens(aircraft, hangar)
+            return Moved(stopped=True)
+
+    report = session.run(aircraft.settings, aircraft.engine, link=SlowAtFirst(way.host, way.shell))
+    assert exchanged(aircraft, hangar)
+    assert (report.problems, fetched) == ([], [0, 1])
+    assert list(tree.shown(aircraft.settings.content_dir)) == [film]
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_what_was_wrong_before_rows_went_and_is_right_after_them_is_no_problem(
+    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
+    offer(hangar, 9_000_000, 9_000_001)
+    way = link_to(hangar, "EC-TAA")
+    (good,) = (hangar.settings.sync_dir / "outbox" / "EC-TAA" / "down").rglob("*.cs")
+    bad = files.inbox(aircraft.settings, files.HANGAR) / good.relative_to(good.parents[2])
+    bad.parent.mkdir(parents=True)
+    bad.write_bytes(bytes([good.read_bytes()[0] ^ 1]) + good.read_bytes()[1:])
+    os.utime(bad, ns=(good.stat().st_mtime_ns,) * 2)
+    seen = []
+
+    class Busy(Link):
+        def fetch(self, *what: object, **how: object) -> Moved:
+            seen.append(len(ids(aircraft, "item")))
+            if not seen[-1]:
+                ask_rows(aircraft.settings, ["cat"])
+            return way.fetch(*what)  # type: ignore[arg-type]
+
+    report = session.run(aircraft.settings, aircraft.engine, link=Busy(way.host, way.shell))
+    assert seen == [0, 2], "what came was wrong at first, and right the next time"
+    assert (report.problems, report.applied_batches, report.content_files) == ([], 1, 2)

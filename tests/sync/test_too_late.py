@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sync import content, holding, policy
-from sync.choice import Choice
+from sync.choice import Choice, Lately
 from sync.manifest import File, Item, Manifest
 from sync.policy import Policy
 from sync.room import Room
@@ -72,12 +72,29 @@ def test_what_one_link_gave_says_nothing_of_another(
     item = Item("1", "newspaper", 10, None, clock() + timedelta(hours=1), (paper,))
     state, room = holding.State(), Room(aircraft.settings, Manifest((item,)))
     aircraft.settings.content_dir.mkdir(parents=True)
-    choice = Choice(aircraft.settings, state, room, lambda line: None, clock)
-    choice.rate = 10.0
+    lately = Lately()
+    choice = Choice(aircraft.settings, state, room, lambda line: None, clock, lately)
+    choice.gave(10.0)
+    anew = Choice(aircraft.settings, state, room, lambda line: None, clock, lately)
+    assert anew.of([item], [paper]) == ([], []), "another manifest makes the link no faster"
+    state.waiting.clear()
     assert choice.of([item], [paper]) == ([], [])
     assert [one.link for one in state.waiting] == ["wwan0"]
     ways[0] = Policy("wlan1")
     assert choice.of([item], [paper]) == ([item], [paper])
+
+
+def test_each_of_a_group_waits_for_its_own_bytes_alone(
+    aircraft: End, clock: Clock, ways: list[Policy]
+) -> None:
+    papers = [File(f"{number}.pdf", f"{number}" * 64, number * 1000) for number in (1, 2)]
+    soon = clock() + timedelta(hours=1)
+    items = [Item(one.path, "newspaper", 10, None, soon, (one,)) for one in papers]
+    state, room = holding.State(), Room(aircraft.settings, Manifest(tuple(items)))
+    choice = Choice(aircraft.settings, state, room, lambda line: None, clock, Lately())
+    for item in items:
+        choice.too_late(item, papers)
+    assert [one.bytes for one in state.waiting] == [1000, 2000]
 
 
 def _missing(aircraft: End, clock: Clock) -> object:
