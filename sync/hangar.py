@@ -43,6 +43,8 @@ def ingest(
 ) -> Outcome:
     """Apply all that waits from one aircraft, exactly once; fold users; offer what changed to all.
 
+    What is wrong with the offer to another one is logged, and no problem of this one's.
+
     >>> ingest(engine, settings, "EC-TAA")  # doctest: +SKIP
     Outcome(batches=2, rows=184, problems=[])
     """
@@ -60,17 +62,19 @@ def ingest(
         # What was refused may be of a person who is erased.
         forgotten.leave_quarantine(connection)
         merge_log.forget(connection, clock())
-    outcome.problems += refresh(engine, settings, clock=clock)
+    offered = refresh(engine, settings, clock=clock)
+    if name in offered:
+        outcome.problems.append(offered[name])
     _sweep(engine, settings, name, clock())
     return outcome
 
 
 def refresh(
     engine: Engine, settings: Settings, *, clock: Callable[[], datetime] = utc_now
-) -> list[str]:
+) -> dict[str, str]:
     """Seal what changed at the hangar, offer to every aircraft what it lacks, remove what nobody does.
 
-    Returns in words to whom nothing could be offered, and why.
+    Returns, by the names of those to whom nothing could be offered, why.
     """
     seal.seal_all(engine, settings, clock=clock)
     with session(engine) as database:

@@ -110,9 +110,10 @@ def publish(
     for problem in problems:
         log.error("%s", problem)
     now = Round(Stock(content))
-    problems += offer_all(engine, settings, sorted(fleet), whole=True, clock=clock, looked_at=now)
-    # What is not offered as it should be may need what nothing else names.
-    return problems or _tidy(engine, now.stock, clock())
+    offered = offer_all(engine, settings, sorted(fleet), whole=True, clock=clock, looked_at=now)
+    problems += offered.values()
+    # Also where something is wrong: it may be that there is no room.
+    return problems + _tidy(engine, now.stock, clock())
 
 
 def _tidy(engine: Engine, stock: Stock, now: datetime) -> list[str]:
@@ -134,19 +135,19 @@ def offer_all(
     whole: bool = False,
     clock: Callable[[], datetime] = utc_now,
     looked_at: Round | None = None,
-) -> list[str]:
-    """Bring the outbox of each of these aircraft up to date, and return in words of whom it could not be.
+) -> dict[str, str]:
+    """Bring the outbox of each of these aircraft up to date; return, by name, why one's could not be.
 
     Arguments: as of `offer`.
     """
     looked_at = looked_at or Round(Stock(settings.content_dir))
-    problems = []
+    problems = {}
     for name in fleet:
         try:
             offer(engine, settings, name, whole=whole, clock=clock, looked_at=looked_at)
         except OSError as error:
-            problems.append(f"{name} is offered nothing anew: {error}")
-            log.error("%s", problems[-1])
+            problems[name] = f"{name} is offered nothing anew: {error}"
+            log.error("%s", problems[name])
     return problems
 
 

@@ -54,7 +54,9 @@ def spoil(fleet: End) -> Path:
     return folder
 
 
-def test_a_landing_offers_to_all_others_and_ends_as_it_should(fleet: End, clock: Clock) -> None:
+def test_a_landing_offers_to_all_others_and_ends_as_it_should(
+    fleet: End, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     others(fleet)
     spoilt = spoil(fleet)
     left = files.inbox(fleet.settings, "EC-TAM") / "use" / "1f0a93c2" / ".000000000001.cs.abcdef"
@@ -62,13 +64,14 @@ def test_a_landing_offers_to_all_others_and_ends_as_it_should(fleet: End, clock:
     left.write_bytes(b"half")
     os.utime(left, (0, 0))
     outcome = hangar_side.ingest(fleet.engine, fleet.settings, "EC-TAM", clock=clock)
-    (problem,) = outcome.problems
-    assert problem.startswith("EC-TAA is offered nothing anew")
-    assert str(spoilt) in problem
+    assert outcome.problems == [], "nothing is wrong with what this one brought or is offered"
+    assert f"EC-TAA is offered nothing anew: [Errno 20] Not a directory: '{spoilt}" in caplog.text
     assert any(outbox(fleet, "EC-TAZ").rglob("*.cs"))
     assert not left.exists(), "what follows the offers is done"
+    (problem,) = hangar_side.ingest(fleet.engine, fleet.settings, "EC-TAA", clock=clock).problems
+    assert str(spoilt) in problem
     spoilt.unlink()
-    assert hangar_side.refresh(fleet.engine, fleet.settings, clock=clock) == []
+    assert hangar_side.refresh(fleet.engine, fleet.settings, clock=clock) == {}
     assert offered(fleet, "EC-TAA")
 
 
@@ -76,16 +79,17 @@ def test_a_blob_that_is_gone_is_named(fleet: End, clock: Clock) -> None:
     others(fleet)
     (blob,) = (fleet.settings.content_dir / "blobs").glob("??/*")
     blob.unlink()
-    (problem,) = hangar_side.refresh(fleet.engine, fleet.settings, clock=clock)
-    assert problem.startswith("EC-TAA is offered nothing anew")
-    assert str(tree.blob_path(fleet.settings.content_dir, blob.name)) in problem
+    problems = hangar_side.refresh(fleet.engine, fleet.settings, clock=clock)
+    assert list(problems) == ["EC-TAA"]
+    assert problems["EC-TAA"].startswith("EC-TAA is offered nothing anew")
+    assert str(tree.blob_path(fleet.settings.content_dir, blob.name)) in problems["EC-TAA"]
     assert not (outbox(fleet, "EC-TAA") / "content" / "manifest.json").exists()
     assert any(outbox(fleet, "EC-TAZ").rglob("*.cs"))
     # The next publication leaves out what cannot be offered whole.
     (said,) = publish.publish(fleet.engine, fleet.settings, clock=clock)
     assert "is not among the hangar's blobs" in said
     assert offered(fleet, "EC-TAA")
-    assert hangar_side.refresh(fleet.engine, fleet.settings, clock=clock) == []
+    assert hangar_side.refresh(fleet.engine, fleet.settings, clock=clock) == {}
 
 
 def test_a_publication_is_offered_to_all_others(fleet: End, clock: Clock) -> None:
