@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg2
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sync import changeset
 from sync.capture import spec
@@ -33,13 +33,16 @@ Fold = Callable[[Connection, str], None]
 class Unsettled(Exception):
     """A fold failed, and no row was refused: what is to be mended is its code.
 
-    It says where. What the error itself says may be a passenger's, and this goes to logs.
+    It says where. What the error itself says may be a passenger's, and this goes to logs: PostgreSQL quotes
+    what stands where its SQL is wrong.
     """
 
     def __init__(self, table: str, error: Exception) -> None:
-        at = extract_tb(error.__traceback__)[-1]
+        calls = extract_tb(error.__traceback__)
+        at = next(call for call in reversed(calls) if "/sqlalchemy/" not in call.filename)
         where = f"{Path(at.filename).name}:{at.lineno}"
-        super().__init__(f"{type(error).__name__} at {where} while rows of {table} were settled")
+        kind = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+        super().__init__(f"{kind} at {where} while rows of {table} were settled")
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,7 @@ def between(
 def take(connection: Connection, staged: Staged, folds: Mapping[str, Fold]) -> None:
     """Merge the rows of the view, or delete those whose keys are in it; folds see just those rows.
 
-    Raises `Unsettled` when a fold fails, and `DBAPIError`.
+    Raises `Unsettled` when a fold has a defect, and `DBAPIError`.
     """
     if staged.op == "D":
         connection.execute(
@@ -250,10 +253,16 @@ def take(connection: Connection, staged: Staged, folds: Mapping[str, Fold]) -> N
         return
     try:
         folds[staged.table](connection, staged.incoming)
-    except DBAPIError:
-        raise
     except Exception as error:
+        if isinstance(error, DBAPIError) and not _is_a_defect(error):
+            raise
         raise Unsettled(staged.table, error) from error
+
+
+def _is_a_defect(error: DBAPIError) -> bool:
+    """Return whether the same SQL would fail with other rows and at another time, too."""
+    passes = isinstance(error, OperationalError) or error.connection_invalidated
+    return not (passes or is_a_rows_fault(error))
 
 
 def _merge(connection: Connection, staged: Staged) -> None:

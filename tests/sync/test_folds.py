@@ -33,13 +33,29 @@ def broken(connection: Connection, incoming: str) -> None:
     raise KeyError("ada@example.org")
 
 
+def wrong(connection: Connection, incoming: str) -> None:
+    """A fold whose SQL has a defect; PostgreSQL quotes a passenger's word that stands there."""
+    connection.execute(
+        text(f"select from {incoming} where true :word"), {"word": "ada@example.org"}
+    )
+
+
+DEFECTS = {"KeyError": broken, "SyntaxError": wrong}
+
+
+@pytest.fixture(params=DEFECTS)
+def defect(request: pytest.FixtureRequest) -> str:
+    """What a fold of these tests fails of."""
+    return str(request.param)
+
+
 @pytest.fixture
 def usr(hangar: End) -> Packer:
     return Packer(hangar, "EC-TAA", "usr")
 
 
-def take_in(end: End) -> Outcome:
-    return apply_all(end.engine, end.settings, "EC-TAA", folds={"user_event": broken})
+def take_in(end: End, defect: str) -> Outcome:
+    return apply_all(end.engine, end.settings, "EC-TAA", folds={"user_event": DEFECTS[defect]})
 
 
 @pytest.mark.parametrize("value", ["null", "7", "{}", '["x"]', '""', '"ada"'])
@@ -53,12 +69,12 @@ def test_an_account_is_joined_to_an_account_or_the_row_is_refused(
 
 
 def test_a_fold_that_fails_stops_its_stream_and_no_other(
-    hangar: End, usr: Packer, up: Packer
+    hangar: End, usr: Packer, up: Packer, defect: str
 ) -> None:
     usr.send(Rows("user_event", EVENT, [said("name", '"Ada"')]))
     up.send(events(2))
-    (problem,) = take_in(hangar).problems
-    assert problem.startswith("EC-TAA/usr: 000000000001.cs: KeyError at test_folds.py:")
+    (problem,) = take_in(hangar, defect).problems
+    assert problem.startswith(f"EC-TAA/usr: 000000000001.cs: {defect} at test_folds.py:")
     assert "Nothing of this change-set was applied" in problem
     assert "ada@" not in problem, "it goes to logs"
     assert held.held(hangar.engine)["EC-TAA"]["usr"]["why"] in problem
@@ -88,16 +104,16 @@ class TestTriedAgain:
         run(hangar, 'update sync.quarantine set row = row || \'{"field": "name"}\'')
         return UUID(str(row[0]))
 
-    def test_after_what_came(self, hangar: End, up: Packer, kept: UUID) -> None:
+    def test_after_what_came(self, hangar: End, up: Packer, kept: UUID, defect: str) -> None:
         up.send(events(1))
-        (problem,) = take_in(hangar).problems
-        assert "its rows in quarantine could not be tried again now: KeyError at" in problem
+        (problem,) = take_in(hangar, defect).problems
+        assert f"its rows in quarantine could not be tried again now: {defect} at" in problem
         assert (len(ids(hangar)), scalar_list(hangar, STATES)) == (1, [f"open {kept}"])
 
     def test_after_a_migration(
-        self, hangar: End, kept: UUID, monkeypatch: pytest.MonkeyPatch
+        self, hangar: End, kept: UUID, defect: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(users, "folds", lambda clock: {"user_event": broken})
+        monkeypatch.setattr(users, "folds", lambda clock: {"user_event": DEFECTS[defect]})
         setup.setup(hangar.engine, "hangar")
         assert scalar_list(hangar, STATES) == [f"open {kept}"]
 
@@ -105,14 +121,15 @@ class TestTriedAgain:
         self,
         hangar: End,
         kept: UUID,
+        defect: str,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(users, "folds", lambda clock: {"user_event": broken})
+        monkeypatch.setattr(users, "folds", lambda clock: {"user_event": DEFECTS[defect]})
         monkeypatch.setattr(Settings, "load", lambda: hangar.settings)
         monkeypatch.setattr(quarantine_orders, "engine_for", lambda settings: hangar.engine)
         line = json.dumps({"do": "retry", "operator": "eva@desk"}).encode()
         assert quarantine_orders.main(io.BytesIO(line)) == 0
         answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-        assert answer["refused"].startswith("KeyError at test_folds.py:")
+        assert answer["refused"].startswith(f"{defect} at test_folds.py:")
         assert scalar_list(hangar, STATES) == [f"open {kept}"]
