@@ -29,6 +29,7 @@ from sync.outcome import Outcome
 from sync.quarantine import Keeper, said
 from sync.skew import Parked, Refused
 from sync.steps import untold
+from sync.user_lock import before_rows_of
 
 __all__ = ["STEPS", "Fold", "Outcome", "apply_all", "apply_stream", "received_streams"]
 
@@ -288,6 +289,8 @@ def _load(
     """Write the rows and what must be remembered of them; returns how many went into quarantine."""
     connection.execute(text("set local sync.applying = 'on'"))
     connection.execute(text("set constraints all deferred"))
+    if any(table.table in folds for table in header.tables):
+        before_rows_of(connection, header.stream)
     keeper = Keeper.of(connection, peer, header)
     load.load(
         connection,

@@ -16,11 +16,10 @@ import psycopg2
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from common.schema import Base, UserEvent, travelling
+from common.schema import Base, travelling
 from sync import changeset, orphans
-from sync.capture import spec
 from sync.skew import Refused
-from sync.user_lock import alone
+from sync.user_lock import before_rows_of
 
 __all__ = [
     "NUMBER",
@@ -227,8 +226,7 @@ class Keeper:
             self._supersede("true")
 
     def _supersede(self, which: str, **more: Any) -> None:
-        # As the folds of this stream take it afterwards.
-        alone(self.connection, shared=self.header.stream != spec(UserEvent).stream)
+        before_rows_of(self.connection, self.header.stream)
         refused = self.connection.scalar(
             text(
                 "with done as (update sync.quarantine set state = 'superseded', "  # noqa: S608

@@ -1,14 +1,18 @@
 """The lock of those who settle users or change what the quarantine holds; it is taken before any row.
 
 Whoever erases a person has it, and then removes what the quarantine holds of them. They would wait for each
-other with one who held such a row and waited for the lock, or who locked several in another order.
+other with one who held such a row and waited for the lock, or who locked several in another order. The same
+holds for rows that speak of a person: one that is here gets the columns that came for it later.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-__all__ = ["alone"]
+from common.schema import UserEvent
+from sync.capture import spec
+
+__all__ = ["alone", "before_rows_of"]
 
 
 def alone(connection: Connection, *, shared: bool = False) -> None:
@@ -21,3 +25,8 @@ def alone(connection: Connection, *, shared: bool = False) -> None:
     connection.execute(
         text(f"select pg_advisory_xact_lock{kind}(hashtextextended('turnaround users', 0))")
     )
+
+
+def before_rows_of(connection: Connection, stream: str) -> None:
+    """Take it the way that those do who settle what a stream brings."""
+    alone(connection, shared=stream != spec(UserEvent).stream)

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from common.clock import utc_now
-from sync import files, forgotten, quarantine_orders, user_lock, users
+from sync import files, forgotten, persons, quarantine_orders, user_lock, users
 from sync import hangar as hangar_side
 from sync.retry import retry
-from tests.sync.ends import End, scalar, scalar_list
+from tests.sync.ends import End, run, scalar, scalar_list
 from tests.sync.packed import Packer, Rows
 from tests.sync.test_quarantine import STATES, ingest
 
@@ -138,3 +138,35 @@ def test_it_and_an_erasure_do_not_wait_for_each_other(end: End, act: Callable[[E
     left = scalar_list(end, STATES)
     assert [row.split()[1] for row in left] == [str(PLAY)], "what was used stays, and names no one"
     assert scalar(end, "select row ->> 'user_id' from sync.quarantine") is None
+
+
+@pytest.mark.parametrize(
+    ("stream", "table", "columns", "row"),
+    [
+        ("use", "usage_event", ("kind",), ("play",)),
+        ("usr", "user_event", ("field", "value", "hlc"), ("name", '"Ada"', 1)),
+    ],
+)
+def test_a_column_that_comes_later_and_an_erasure_do_not_wait_for_each_other(
+    hangar: End, stream: str, table: str, columns: tuple[str, ...], row: tuple[object, ...]
+) -> None:
+    packer = Packer(hangar, "EC-TAA", stream)
+
+    def send(at: str) -> None:
+        names = ("id", "user_id", "aircraft", "at", *columns)
+        packer.send(Rows(table, names, [(PLAY, ADA, "EC-TAA", at, *row)]))
+
+    send("2026-11-25")
+    assert ingest(hangar).problems == []
+    lacks = f"values ('EC-TAA', '{table}', 'coming', '{{at}}')"
+    run(hangar, f"insert into sync.need (peer, tbl, reason, columns) {lacks}")
+    send("2026-11-26")
+    with ThreadPoolExecutor(1) as others:
+        with hangar.engine.begin() as connection, hangar.engine.connect() as watching:
+            user_lock.alone(connection)
+            done = others.submit(ingest, hangar)
+            wait_until_one_waits(watching.execution_options(isolation_level="AUTOCOMMIT"))
+            connection.execute(text("set local sync.applying = 'on'"))
+            persons.erase(connection, ADA, utc_now())
+        assert done.result().problems == []
+    assert scalar(hangar, f"select count(*) from {table} where user_id = '{ADA}'") == 0
