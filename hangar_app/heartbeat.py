@@ -22,7 +22,8 @@ from hangar_app.campaign import ALOFT, GROUND, SILENCE
 from hangar_app.campaign_store import IS_FOR
 from hangar_app.wanted import TRIES
 from hangar_app.work import Job, Kind
-from sync.state import Due
+from sync import files
+from sync.state import FORMER, Due
 
 BODY_LIMIT = 65_536  # bytes
 INTERVAL_S = 5
@@ -31,6 +32,7 @@ Name = Annotated[str, Field(min_length=1, max_length=32)]
 Word = Annotated[str, Field(max_length=128)]
 # What a disk or a table can hold: the pages of the whole fleet reckon with it.
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+Epoch8 = Annotated[str, Field(pattern=f"^{files.EPOCH8}$")]
 Days = Annotated[int, Field(ge=-99_999, le=99_999)]
 
 
@@ -71,6 +73,7 @@ class Up(Part):
     bytes: Count = 0
     row_bytes: Annotated[float, Field(ge=0, le=1e9)] | None = None
     oldest_at: AwareDatetime | None = None
+    former: Annotated[dict[Epoch8, Count], Field(max_length=FORMER)] = Field(default_factory=dict)
 
 
 class Down(Part):

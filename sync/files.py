@@ -13,6 +13,7 @@ from common.settings import Settings
 from sync.changeset import file_name, sequence, snapshot_name, snapshot_sequence
 
 __all__ = [
+    "EPOCH8",
     "HANGAR",
     "change_sets",
     "epoch8",
@@ -35,6 +36,9 @@ __all__ = [
 
 # What an aircraft calls its only peer, in folders and in the ledger.
 HANGAR = "hangar"
+
+EPOCH8 = "[0-9a-f]{8}"
+"""What the name of an epoch's folder is, as a pattern."""
 
 
 def outbox(settings: Settings) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict
 from uuid import UUID
@@ -18,9 +20,11 @@ from sync.heard import mapping
 from sync.issue import HEAD, read_head
 from sync.seal import own_streams
 
-__all__ = ["Due", "Head", "acks", "due", "heads", "local_state"]
+__all__ = ["FORMER", "Due", "Head", "acks", "due", "heads", "local_state"]
 
 WHY = 500  # characters of why a stream stands still; all of it is in sync.held
+FORMER = 100
+"""Histories of a stream that were left and are told of at once: the answer has a place for each of them."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +184,9 @@ def local_state(engine: Engine, settings: Settings) -> dict[str, Any]:
 
 def _kept(settings: Settings, stream: str) -> dict[str, Any]:
     folders = files.epoch_folders(files.former(settings) / stream)
-    kept = {folder.name: [seq for seq, _ in files.change_sets(folder)] for folder in folders}
-    former = {name: max(numbers) for name, numbers in kept.items() if numbers}
+    kept = ((folder.name, [seq for seq, _ in files.change_sets(folder)]) for folder in folders)
+    told = ((name, max(numbers)) for name, numbers in kept if numbers)
+    former = dict(islice(told, FORMER))
     return {"former": former} if former else {}
 
 
@@ -316,7 +321,8 @@ def _all_here(inbox: Path, unapplied: Iterable[tuple[str, str, int]]) -> bool:
     """Return whether what an aircraft keeps of histories that it left came: the last of each comes last."""
     return all(
         # This, too, is the aircraft's word.
-        name.isalnum() and any(last == seq for seq, _ in files.change_sets(inbox / stream / name))
+        re.fullmatch(files.EPOCH8, name)
+        and any(last == seq for seq, _ in files.change_sets(inbox / stream / name))
         for stream, name, last in unapplied
     )
 

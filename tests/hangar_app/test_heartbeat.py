@@ -52,6 +52,11 @@ class TestParsing:
             ({"at": "2026-11-23T12:00:00"}, "at"),
             ({"position": {"lat": 91, "lon": 0}}, "position.lat"),
             ({"up": {"use": {"sealed": -1}}}, "up.use.sealed"),
+            # They become the names of folders, and each is looked into.
+            ({"up": {"use": {"former": {"a" * 300: 1}}}}, "up.use.former"),
+            ({"up": {"use": {"former": {"../../..": 1}}}}, "up.use.former"),
+            ({"up": {"use": {"former": {"0a1b2c3d": -1}}}}, "up.use.former.0a1b2c3d"),
+            ({"up": {"use": {"former": {f"{n:08x}": 1 for n in range(101)}}}}, "up.use.former"),
             ({"phase": "x" * 129}, "phase"),
             # More than a float can be, and the fleet page shows a share.
             ({"disk": {"free": 10**400, "total": 3}}, "disk.free"),
