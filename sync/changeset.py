@@ -113,10 +113,6 @@ class Block:
     column: str | None
     data: bytes
 
-    def lines(self) -> list[bytes]:
-        """Return the values, still escaped for COPY."""
-        return self.data.split(b"\n")[:-1]
-
 
 def file_name(seq: int) -> str:
     """Return the name of change-set `seq`; names sort as numbers do.

@@ -120,11 +120,10 @@ def _stage(
     name = share.model.__tablename__
     table = next(one for one in header.tables if one.table == name)
     rows, columns = (table.upserts, share.sent) if op == "U" else (table.deletes, ("id",))
-    group = table.columns if op == "U" else columns
     staged = Staged(f"{'staged' if op == 'U' else 'gone'}_{name}", share, op, rows, refill)
     listed = ", ".join(f'"{column}" text' for column in columns)
     connection.execute(text(f"create temp table {staged.name} ({listed}) on commit drop"))
-    _copy_in(connection, staged, Rows(blocks, group, columns))
+    _copy_in(connection, staged, Rows(blocks, len(columns)))
     if op == "U" and spec(share.model).direction == "up" and "aircraft" in columns:
         _own(connection, staged.name, header.node)
     return staged

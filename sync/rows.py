@@ -7,7 +7,7 @@ of its own, and a million that are empty would take a hundred times what they ta
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from sync.changeset import Block
@@ -18,14 +18,13 @@ AT_ONCE = 2**16  # bytes
 
 
 class Rows:
-    """Rows of some columns; what psycopg2 reads from.
+    """Rows as they were sent; what psycopg2 reads from.
 
-    Arguments: `blocks` are those of whole groups, in file order, `sent` the columns of a group, and `wanted`
-    those that a row has here, in their order.
+    Arguments: `blocks` are those of whole groups, in file order, and `width` is how many columns a group has.
     """
 
-    def __init__(self, blocks: Iterable[Block], sent: Sequence[str], wanted: Sequence[str]) -> None:
-        self._blocks, self._sent, self._wanted = iter(blocks), sent, wanted
+    def __init__(self, blocks: Iterable[Block], width: int) -> None:
+        self._blocks, self._width = iter(blocks), width
         self._rows = self._all()
 
     def read(self, size: int) -> bytes:
@@ -39,14 +38,7 @@ class Rows:
         return b"".join(rows)
 
     def _all(self) -> Iterator[bytes]:
-        breaks = len(self._wanted) - 1
-        while columns := self._group():
+        while columns := [io.BytesIO(one.data) for one in islice(self._blocks, self._width)]:
             for row in zip(*columns, strict=True):
                 # Each value has the line feed that stood after it in its column.
-                yield b"".join(row).replace(b"\n", b"\t", breaks)
-
-    def _group(self) -> list[io.BytesIO]:
-        blocks = zip(self._sent, islice(self._blocks, len(self._sent)), strict=False)
-        # Those that are not wanted go while the others are read.
-        group = {name: io.BytesIO(block.data) for name, block in blocks if name in self._wanted}
-        return [group[name] for name in self._wanted if group]
+                yield b"".join(row).replace(b"\n", b"\t", self._width - 1)

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from sync import apply, changeset, users
 from tests.sync.ends import End
-from tests.sync.packed import Packer, Rows
+from tests.sync.packed import Packer, Rows, values_of
 
 pytestmark = pytest.mark.postgres
 
@@ -110,7 +110,7 @@ def test_a_whole_file_of_any_values(
     with path.open("rb") as file:
         header, *blocks = changeset.read(file, path.name)
     assert isinstance(header, changeset.Header)
-    columns = [block.lines() for block in blocks if isinstance(block, changeset.Block)]
+    columns = [values_of(block) for block in blocks if isinstance(block, changeset.Block)]
     for column, row, value in values:
         columns[column][row] = value
     (table,) = header.tables

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from sync import changeset
 from sync.changeset import GENESIS, BadChangeSet, Block, Header, Limits, Table, Writer
+from tests.sync.packed import values_of
 
 SMALL = Limits(
     file=2**20, header=2**13, block=2**16, values=2**12, group=2**17, total=2**18, blocks=500
@@ -103,7 +104,7 @@ def test_what_is_written_is_read(made: tuple[bytes, Header, list[Rows]]) -> None
     data, header, groups = made
     found, *blocks = read(data)
     assert found == header
-    assert [block.lines() for block in blocks if isinstance(block, Block)] == [
+    assert [values_of(block) for block in blocks if isinstance(block, Block)] == [
         column for group in groups for column in group
     ]
 
@@ -141,7 +142,7 @@ def test_altered_content_is_refused_unless_it_is_a_change_set_again(
         header, *blocks = read(data)
         assert isinstance(header, Header)
         count = sum(
-            len(block.lines())
+            len(values_of(block))
             for block in blocks
             if isinstance(block, Block) and block.column in (None, block.table.columns[0])
         )

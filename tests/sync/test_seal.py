@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from common import migrate
 from sync import changeset, files, seal
 from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
+from tests.sync.packed import values_of
 
 pytestmark = pytest.mark.postgres
 
@@ -34,7 +35,7 @@ def sent_keys(end: End, table: str = "usage_event") -> list[UUID]:
                     and part.column == "id"
                     and part.table.table == table
                 ):
-                    keys += [UUID(line.decode()) for line in part.lines()]
+                    keys += [UUID(line.decode()) for line in values_of(part)]
     return sorted(keys)
 
 

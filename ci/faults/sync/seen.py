@@ -105,7 +105,7 @@ def sealed(aircraft: Node) -> dict[str, set[str]]:
                 _, *blocks = changeset.read(file, path.name)
             for block in blocks:
                 if isinstance(block, changeset.Block) and block.column == "id":
-                    found[block.table.table] |= {line.decode() for line in block.lines()}
+                    found[block.table.table] |= set(block.data.decode().split())
     return found
 
 
