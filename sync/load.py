@@ -102,7 +102,7 @@ def load(
     if whole:
         # Children first.
         for table in reversed(header.tables):
-            _keep_only_what_came(connection, table)
+            _keep_only_what_came(connection, table, keeper)
 
 
 def _whose(block: changeset.Block) -> tuple[str, bool]:
@@ -284,9 +284,14 @@ def _merge(connection: Connection, staged: Staged) -> None:
     )
 
 
-def _keep_only_what_came(connection: Connection, table: changeset.Table) -> None:
-    # A row that came and was refused stays as it was: it did not go.
-    others = f"where not exists (select from staged_{table.table} i where i.id = t.id::text)"
+def _keep_only_what_came(connection: Connection, table: changeset.Table, keeper: Keeper) -> None:
+    # A row that came and was refused, or waits for one that was, stays as it was: it did not go.
+    others = (
+        f"where not exists (select from staged_{table.table} i where i.id = t.id::text) "  # noqa: S608
+        "and t.id::text not in (select key from sync.quarantine "
+        "where peer = :peer and stream = :stream and state = 'open' and tbl = :table)"
+    )
     connection.execute(
-        text(f"delete from public.{table.table} t {others if table.upserts else ''}")  # noqa: S608
+        text(f"delete from public.{table.table} t {others if table.upserts else ''}"),  # noqa: S608
+        {"peer": keeper.peer, "stream": keeper.header.stream, "table": table.table},
     )

@@ -18,6 +18,10 @@ pytestmark = pytest.mark.postgres
 FILM = UUID(int=1)
 PARTS = 4
 CHANGED = "update asset set sha256 = repeat('b', 64) where id = '{}'".format
+ADDED = (
+    "insert into asset (id, item_id, role, path, sha256, size, mime) "
+    "values ('{}', '{}', 'hls', '{}.ts', repeat('a', 64), 1, 'video/mp2t')"
+).format
 GONE = "delete from asset where id = '{}'".format
 MENDED = f"update item set kind = 'newspaper' where id = '{FILM}'"
 OPEN = "select count(*) from sync.quarantine where state = 'open'"
@@ -40,11 +44,7 @@ def waiting(hangar: End, aircraft: End, _no_films: None) -> None:
     run(
         hangar,
         f"insert into item (id, kind, title) values ('{FILM}', 'film', '{{}}')",
-        *(
-            "insert into asset (id, item_id, role, path, sha256, size, mime) values "
-            f"('{part(n)}', '{FILM}', 'hls', '{n}.ts', repeat('a', 64), 1, 'video/mp2t')"
-            for n in range(PARTS)
-        ),
+        *(ADDED(part(n), FILM, n) for n in range(PARTS)),
     )
     come(hangar, aircraft)
     assert scalar(aircraft, OPEN) == 1 + PARTS
@@ -101,6 +101,35 @@ def test_files_whose_film_an_operator_dropped_are_overtaken(
     if whole:
         seal.seal_all(hangar.engine, hangar.settings)
         snapshot.seal(hangar.engine, hangar.settings, "cat")
+    come(hangar, aircraft)
+    assert_equal(hangar, aircraft)
+
+
+@pytest.mark.usefixtures("_no_films")
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_file_that_is_here_and_moved_to_a_refused_film_stays_as_it_was(
+    hangar: End, aircraft: End, whole: bool
+) -> None:
+    paper, here, gone = uuid4(), part(0), part(1)
+    run(
+        hangar,
+        f"insert into item (id, kind, title) values ('{paper}', 'newspaper', '{{}}')",
+        *(ADDED(key, paper, key) for key in (here, gone)),
+    )
+    come(hangar, aircraft)
+    run(
+        hangar,
+        f"insert into item (id, kind, title) values ('{FILM}', 'film', '{{}}')",
+        f"update asset set item_id = '{FILM}' where id = '{here}'",
+        GONE(gone),
+    )
+    if whole:
+        seal.seal_all(hangar.engine, hangar.settings)
+        snapshot.seal(hangar.engine, hangar.settings, "cat")
+    come(hangar, aircraft)
+    assert scalar_list(aircraft, "select id || ' ' || item_id from asset") == [f"{here} {paper}"]
+    assert scalar(aircraft, OPEN) == 2
+    run(hangar, MENDED)
     come(hangar, aircraft)
     assert_equal(hangar, aircraft)
 
