@@ -113,16 +113,18 @@ def apply_stream(
     present = left = _GOES_ON
     try:
         for folder, one in chain.chains(engine, settings, peer, stream):
-            stands = _GOES_ON
+            stands, counts = _GOES_ON, True
             try:
-                _go_on(
+                went = _go_on(
                     engine, settings, folder, one, peer, stream, vouched, folds or {}, at, outcome
                 )
+                # One that only lies here, as its sender left it, takes the place of no other.
+                counts = went or one.epoch is not None
             except (Parked, Refused, Diverged) as error:
                 stands = _STANDS[type(error)], str(error)
             if stands[0] == "waiting_schema":
                 outcome.waiting.append(f"{peer}/{stream}/{stands[1]}")
-            if one.present:
+            if one.present and counts:
                 # Where another one begins, the one before it is left.
                 present, stands = stands, present
             # What does not fit into a history that was left came in the one after it, too.
@@ -147,10 +149,13 @@ def _go_on(
     folds: Mapping[str, Fold],
     at: Callable[[str], None],
     outcome: Outcome,
-) -> None:
-    """Apply what waits of one history, in order, and add what came of it to `outcome`."""
+) -> bool:
+    """Apply what waits of one history, in order, and add what came of it to `outcome`.
+
+    Returns whether any of it is applied by now.
+    """
     chain.unchanged(engine, peer, stream, so_far, folder)
-    last = so_far.seq
+    last, went = so_far.seq, False
     # At the hangar there is none to look for: rows of aircraft are only added.
     whole = list(files.snapshots(folder))[-1:] if settings.role == "aircraft" else []
     deltas = list(files.change_sets(folder))
@@ -169,7 +174,7 @@ def _go_on(
                 f"{peer}/{stream}: waits for change-set {last + 1}; {seq} is here already. "
                 "The next synchronisation brings what is missing"
             )
-            return
+            return went
         try:
             done = _apply_file(
                 engine, settings, path, named, peer, stream, seq, is_whole, folds, at
@@ -180,12 +185,13 @@ def _go_on(
             outcome.problems.append(
                 f"{peer}/{stream}: {error}. It was removed; the next synchronisation sends it again"
             )
-            return
+            return went
         except (Parked, Refused) as error:
             raise type(error)(f"{path.name}: {error}") from error
         if done is not None:
             outcome += done
-        last = max(last, seq)
+        last, went = max(last, seq), True
+    return went
 
 
 def _is_left(vouched: index.Vouched, stream: str, epoch8: str, so_far: chain.Chain) -> bool:
