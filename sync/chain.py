@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, text
 
 from common.settings import Settings
-from sync import changeset, files
+from sync import changeset, files, index
 from sync.divergence import Diverged
 from sync.skew import Refused
 
@@ -111,24 +111,26 @@ def _begins(folder: Path) -> bool:
     return any(seq == 1 for seq, _ in files.change_sets(folder))
 
 
-def strays(engine: Engine, settings: Settings, peer: str) -> list[Path]:
-    """Return the folders at the hangar whose change-sets can only be of histories that an aircraft left."""
+def strays(engine: Engine, settings: Settings, peer: str, vouched: index.Vouched) -> list[Path]:
+    """Return the folders at the hangar of histories that an aircraft left, and has nothing more to send of.
+
+    Arguments: `vouched` is what its index names.
+    """
     base = files.inbox(settings, peer)
     with engine.connect() as connection:
         rows = connection.execute(
-            text(
-                "select stream, epoch, former from sync.cursor where peer = :peer and epoch is not null"
-            ),
+            text("select stream, epoch from sync.cursor where peer = :peer and epoch is not null"),
             {"peer": peer},
         ).all()
-    found = []
-    for row in rows:
-        former = {files.epoch8(epoch) for epoch in row.former}
-        for folder in files.epoch_folders(base / row.stream):
-            new = folder.name != files.epoch8(row.epoch) and folder.name not in former
-            if folder.name in former or (new and not _begins(folder)):
-                found.append(folder)
-    return found
+    kept = {(row.stream, files.epoch8(row.epoch)) for row in rows}
+    kept |= {(stream, epoch8) for stream, epoch8, _ in vouched}
+    streams = base.iterdir() if base.is_dir() else ()
+    return [
+        folder
+        for stream in streams
+        for folder in files.epoch_folders(stream)
+        if (stream.name, folder.name) not in kept
+    ]
 
 
 def _holds_some(folder: Path, role: str) -> bool:

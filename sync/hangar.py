@@ -1,7 +1,8 @@
 """The hangar's side of a synchronisation: apply what aircraft pushed, settle users, offer the rest.
 
 Applied change-sets stay in the inbox for `REPLAY`: until they are acknowledged rsync finds them there
-and sends nothing twice. What a box had sent that was retired is kept for `RETIRED`.
+and sends nothing twice. What came of a history that its aircraft left is kept as long, applied or not. What
+a box had sent that was retired is kept for `RETIRED`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from common.clock import utc_now
 from common.database import session
 from common.schema import Aircraft
 from common.settings import Settings, node_name
-from sync import chain, files, forgotten, merge_log, publish, seal, snapshot, users
+from sync import chain, files, forgotten, index, merge_log, publish, seal, snapshot, users
 from sync.apply import Outcome, apply_all
 
 __all__ = ["forget", "ingest", "refresh"]
@@ -156,15 +157,30 @@ def _sweep(engine: Engine, settings: Settings, aircraft: str, now: datetime) -> 
             for seq, path in files.change_sets(folder):
                 if seq <= last:
                     path.unlink(missing_ok=True)
-    for folder in chain.strays(engine, settings, aircraft):
-        for _, path in files.change_sets(folder):
-            # What does not fit came in the next history, too; an aircraft that knows better sends it again.
-            with suppress(FileNotFoundError):
-                if now.timestamp() - path.stat().st_ctime > REPLAY.total_seconds():
-                    path.unlink()
+    _sweep_strays(engine, settings, aircraft, now)
     streams = inbox.iterdir() if inbox.is_dir() else ()
     for folder in (epoch for stream in streams for epoch in files.epoch_folders(stream)):
         _remove_orphans(folder, now)
+
+
+def _sweep_strays(engine: Engine, settings: Settings, aircraft: str, now: datetime) -> None:
+    """Remove what came of histories that the aircraft left, once an index came that names nothing of them."""
+    try:
+        # First: one that comes into its place meanwhile is no older.
+        told = (files.inbox(settings, aircraft) / index.NAME).lstat().st_ctime
+        vouched = index.vouched(settings, aircraft)
+    except FileNotFoundError:
+        return  # it is still to come
+    except index.BadIndex as error:
+        log.error("%s", error)
+        return
+    before = min(told, (now - REPLAY).timestamp())
+    for folder in chain.strays(engine, settings, aircraft, vouched):
+        for _, path in files.change_sets(folder):
+            # What does not fit came in the next history, too; an aircraft that knows better sends it again.
+            with suppress(FileNotFoundError):
+                if path.stat().st_ctime < before:
+                    path.unlink()
 
 
 def _remove_orphans(folder: Path, now: datetime) -> None:

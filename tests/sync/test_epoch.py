@@ -214,6 +214,8 @@ def test_what_does_not_fit_into_a_history_that_was_left_goes_after_a_week(
     )
     stray = folder / "000000000009.cs"
     stray.write_bytes(b"x")
+    add_events(aircraft, 1)
+    land(aircraft, hangar)
     for days in (6, 8):
         hangar_side.ingest(
             hangar.engine,
