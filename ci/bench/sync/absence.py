@@ -19,6 +19,7 @@ from sqlalchemy import Engine, text
 
 from ci.bench.sync.server import Server, serving
 from ci.bench.table import Row
+from ci.lab.ssh import make_key
 from common.clock import utc_now
 from common.settings import Settings
 from sync import apply, files, hangar, shelf, snapshot, state
@@ -76,7 +77,11 @@ class Fleet:
     aircraft: dict[str, Engine]
 
     def settings(self, node: str) -> Settings:
-        made: dict[str, Any] = {"node": node, "state_dir": self.top / node}
+        made: dict[str, Any] = {
+            "node": node,
+            "state_dir": self.top / node,
+            "ssh_key": self.top / "sync_ed25519",
+        }
         return Settings(role="hangar" if node == "hangar" else "aircraft", **made)
 
     def refresh(self, day: float) -> None:
@@ -140,6 +145,7 @@ def rows(full: bool) -> list[Row]:
 
 
 def _fleet(server: Server, top: Path, name: str, size: int = 3) -> Fleet:
+    make_key(top / "sync_ed25519", "hangar")
     made = Fleet(
         top,
         server.database(f"hangar_{name}", "hangar"),
