@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from rich.console import Console
@@ -46,3 +48,20 @@ def run(world: World, host: str, program: str, *words: str, timeout_s: float = 1
 def agent(world: World, name: str, verb: str) -> None:
     """Starts or stops the agent of an aircraft."""
     world.ssh(name, f"sudo -n systemctl {verb} turnaround-agent")
+
+
+@contextmanager
+def alone(world: World, name: str) -> Iterator[None]:
+    """Keeps the others quiet, and gives it a good link again at the end.
+
+    They would fetch what this one does, through the same end of the tower.
+    """
+    others = [one for one in world.aircraft if one != name]
+    for other in others:
+        agent(world, other, "stop")
+    try:
+        yield
+    finally:
+        world.lab.link(name, rtt_ms=0, loss=0, kbit=0, jitter_ms=0)
+        for other in others:
+            agent(world, other, "start")

@@ -51,11 +51,8 @@ def rows(full: bool) -> list[Row]:
     world, size = gate.fleet(), SIZE if full else SMALL
     name = world.aircraft[0]
     here = world.lab.host(name).tree.root / STATE
-    world.lab.link(name, up=True, **LINK)
-    for other in world.aircraft[1:]:
-        # It would fetch the film too, through the same end of the tower.
-        gate.agent(world, other, "stop")
-    try:
+    with gate.alone(world, name):
+        world.lab.link(name, up=True, **LINK)
         film = urgent.publish(world, "film", size, 100, seed=5)
         staged = here / "content" / "staging" / film.sha256
         told = _cut(
@@ -73,10 +70,6 @@ def rows(full: bool) -> list[Row]:
             start=partial(_sync_now, world, name),
         )
         gate.run(world, "hangar", _WITHDRAW, name)
-    finally:
-        world.lab.link(name, rtt_ms=0, kbit=0)
-        for other in world.aircraft[1:]:
-            gate.agent(world, other, "start")
     return told
 
 

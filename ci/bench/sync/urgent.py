@@ -1,21 +1,15 @@
 """Today's newspaper while a film transfers: how soon it is aboard, beside rsync alone on the same link.
 
-On a hangar and an aircraft of a lab of its own, over a link as at a far gate; first undisturbed, then with
-the power cut three times while the film comes.
+Over a link as at a far gate; first undisturbed, then with the power cut three times while the film comes.
 """
 
 from __future__ import annotations
 
-from rich.console import Console
-
+from ci.bench.sync import gate
 from ci.bench.table import Row
-from ci.story import provision, urgent
-from ci.story.teller import Teller
+from ci.story import urgent
 from ci.story.urgent import Seen
-from ci.story.world import World
-from fleet.errors import FleetError
 
-LAB = "urgent"
 MB = 1_000_000
 PAPER = 10 * MB
 FILM, SMALL_FILM = 200 * MB, 60 * MB
@@ -25,18 +19,15 @@ def rows(full: bool) -> list[Row]:
     """Measures and returns the table's rows; with `full` the film is one of 200 MB.
 
     Raises:
-        FleetError: the lab cannot be had, or does not become a fleet.
+        FleetError: the fleet cannot be had.
+        NotSo: the newspaper or the film does not come.
     """
-    world = World.of(LAB)
-    try:
-        if not Teller(Console(stderr=True, highlight=False)).tell(provision.steps(world, 1)):
-            raise FleetError(f"what fab said at last:\n{world.log_tail()}")
-        name = world.aircraft[0]
+    world = gate.fleet()
+    name = world.aircraft[0]
+    with gate.alone(world, name):
         calm = urgent.told(world, name, SMALL_FILM, PAPER, 0, seed=1)
         cut = urgent.told(world, name, FILM if full else SMALL_FILM, PAPER, 3, seed=3)
-        return [*table(calm, "no cut"), *table(cut, "3 power cuts")]
-    finally:
-        world.lab.down()
+    return [*table(calm, "no cut"), *table(cut, "3 power cuts")]
 
 
 def table(seen: Seen, when: str) -> list[Row]:
