@@ -122,12 +122,16 @@ def exchanged(aircraft: End, hangar: End) -> bool:
     return bool(came) and len(ids(aircraft, "survey")) == 1
 
 
+@pytest.fixture
+def _at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content makes way for rows whenever they are due, not once a minute."""
+    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
+
+
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_rows_that_become_due_go_before_the_next_film(
-    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
+@pytest.mark.usefixtures("_at_any_time")
+def test_rows_that_become_due_go_before_the_next_film(aircraft: End, hangar: End) -> None:
     films, seen = offer(hangar, 9_000_000, 9_000_001, 9_000_002), []
     way = link_to(hangar, "EC-TAA")
 
@@ -149,10 +153,10 @@ def test_rows_that_become_due_go_before_the_next_film(
 
 @pytest.mark.postgres
 @pytest.mark.slow
+@pytest.mark.usefixtures("_at_any_time")
 def test_rows_that_become_due_go_in_the_middle_of_a_film_that_goes_on_from_there(
-    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+    aircraft: End, hangar: End
 ) -> None:
-    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
     films, seen, reports = offer(hangar, FILM), [], []
     stalls, goes = (link_to(hangar, "EC-TAA", stall) for stall in (STALL, 0))
     staging = aircraft.settings.content_dir / "staging"
@@ -185,10 +189,10 @@ def test_rows_that_become_due_go_in_the_middle_of_a_film_that_goes_on_from_there
 
 @pytest.mark.postgres
 @pytest.mark.slow
+@pytest.mark.usefixtures("_at_any_time")
 def test_a_push_that_is_refused_again_is_told_once_and_stops_content_no_more(
-    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+    aircraft: End, hangar: End
 ) -> None:
-    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
     films, pushes = offer(hangar, 9_000_000, 9_000_001), []
     add_events(aircraft, 1)
     way = link_to(hangar, "EC-TAA")
@@ -207,10 +211,10 @@ def test_a_push_that_is_refused_again_is_told_once_and_stops_content_no_more(
 
 @pytest.mark.postgres
 @pytest.mark.slow
+@pytest.mark.usefixtures("_at_any_time")
 def test_a_film_that_came_too_slowly_before_rows_went_is_not_begun_again_after_them(
     aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
     monkeypatch.setattr("sync.watch.RATE_AFTER_S", 0.0)
     soon = utc_now() + timedelta(minutes=5)
     add_item(hangar, 1, {"film.mp4": bytes_of(FILM, 1)}, priority=100, valid_to=soon)
@@ -239,10 +243,10 @@ def test_a_film_that_came_too_slowly_before_rows_went_is_not_begun_again_after_t
 
 @pytest.mark.postgres
 @pytest.mark.slow
+@pytest.mark.usefixtures("_at_any_time")
 def test_what_was_wrong_before_rows_went_and_is_right_after_them_is_no_problem(
-    aircraft: End, hangar: End, monkeypatch: pytest.MonkeyPatch
+    aircraft: End, hangar: End
 ) -> None:
-    monkeypatch.setattr(overtake, "ROWS_EVERY_S", 0.0)
     offer(hangar, 9_000_000, 9_000_001)
     way = link_to(hangar, "EC-TAA")
     (good,) = (hangar.settings.sync_dir / "outbox" / "EC-TAA" / "down").rglob("*.cs")
