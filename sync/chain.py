@@ -116,7 +116,6 @@ def strays(engine: Engine, settings: Settings, peer: str, vouched: index.Vouched
 
     Arguments: `vouched` is what its index names.
     """
-    base = files.inbox(settings, peer)
     with engine.connect() as connection:
         rows = connection.execute(
             text("select stream, epoch from sync.cursor where peer = :peer and epoch is not null"),
@@ -124,12 +123,10 @@ def strays(engine: Engine, settings: Settings, peer: str, vouched: index.Vouched
         ).all()
     kept = {(row.stream, files.epoch8(row.epoch)) for row in rows}
     kept |= {(stream, epoch8) for stream, epoch8, _ in vouched}
-    streams = base.iterdir() if base.is_dir() else ()
     return [
         folder
-        for stream in streams
-        for folder in files.epoch_folders(stream)
-        if (stream.name, folder.name) not in kept
+        for folder in files.histories(files.inbox(settings, peer))
+        if (folder.parent.name, folder.name) not in kept
     ]
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "epoch_folders",
     "former",
     "fsync",
+    "histories",
     "inbox",
     "make_folder",
     "move",
@@ -112,6 +113,12 @@ def epoch_folders(stream: Path) -> list[Path]:
     if stream.is_symlink() or not stream.is_dir():
         return []
     return sorted(path for path in stream.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def histories(box: Path) -> list[Path]:
+    """Return the folders of all streams' epochs in an outbox or inbox; there may be no such box."""
+    streams = sorted(box.iterdir()) if box.is_dir() else []
+    return [folder for stream in streams for folder in epoch_folders(stream)]
 
 
 def fsync(path: Path) -> None:

@@ -158,8 +158,7 @@ def _sweep(engine: Engine, settings: Settings, aircraft: str, now: datetime) -> 
                 if seq <= last:
                     path.unlink(missing_ok=True)
     _sweep_strays(engine, settings, aircraft, now)
-    streams = inbox.iterdir() if inbox.is_dir() else ()
-    for folder in (epoch for stream in streams for epoch in files.epoch_folders(stream)):
+    for folder in files.histories(inbox):
         _remove_orphans(folder, now)
 
 

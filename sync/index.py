@@ -69,8 +69,7 @@ def listed(base: Path) -> list[Entry]:
 
 
 def _listed(base: Path) -> Iterator[Entry]:
-    streams = sorted(path for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
-    for folder in (epoch for stream in streams for epoch in files.epoch_folders(stream)):
+    for folder in files.histories(base):
         for _, path in (*files.change_sets(folder), *files.snapshots(folder)):
             try:
                 found = path.stat()
