@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -51,17 +51,17 @@ def agent(world: World, name: str, verb: str) -> None:
 
 
 @contextmanager
-def alone(world: World, name: str) -> Iterator[None]:
-    """Keeps the others quiet, and gives it a good link again at the end.
+def quiet(world: World, names: Sequence[str]) -> Iterator[None]:
+    """Keeps the agents of these aircraft still; at the end they run again, and every link is a good one.
 
-    They would fetch what this one does, through the same end of the tower.
+    Who is not measured would fetch the same, through the same end of the tower.
     """
-    others = [one for one in world.aircraft if one != name]
-    for other in others:
-        agent(world, other, "stop")
+    for name in names:
+        agent(world, name, "stop")
     try:
         yield
     finally:
-        world.lab.link(name, rtt_ms=0, loss=0, kbit=0, jitter_ms=0)
-        for other in others:
-            agent(world, other, "start")
+        for name in world.aircraft:
+            world.lab.link(name, rtt_ms=0, loss=0, kbit=0, jitter_ms=0)
+        for name in names:
+            agent(world, name, "start")

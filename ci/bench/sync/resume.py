@@ -51,7 +51,7 @@ def rows(full: bool) -> list[Row]:
     world, size = gate.fleet(), SIZE if full else SMALL
     name = world.aircraft[0]
     here = world.lab.host(name).tree.root / STATE
-    with gate.alone(world, name):
+    with gate.quiet(world, world.aircraft[1:]):
         world.lab.link(name, up=True, **LINK)
         film = urgent.publish(world, "film", size, 100, seed=5)
         staged = here / "content" / "staging" / film.sha256

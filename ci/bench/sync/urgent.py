@@ -24,7 +24,7 @@ def rows(full: bool) -> list[Row]:
     """
     world = gate.fleet()
     name = world.aircraft[0]
-    with gate.alone(world, name):
+    with gate.quiet(world, world.aircraft[1:]):
         calm = urgent.told(world, name, SMALL_FILM, PAPER, 0, seed=1)
         cut = urgent.told(world, name, FILM if full else SMALL_FILM, PAPER, 3, seed=3)
     return [*table(calm, "no cut"), *table(cut, "3 power cuts")]

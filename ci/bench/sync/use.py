@@ -97,18 +97,12 @@ def rows(full: bool) -> list[Row]:
     world = gate.fleet()
     size = SIZE if full else SMALL
     one, two = world.aircraft[:2]
-    for name in (one, two):
-        gate.agent(world, name, "stop")
     rule = f"nft insert rule inet turnaround input iifname wg0 tcp dport {PORT} accept"
     world.ssh("hangar", f"sudo -n {rule}")
-    try:
+    with gate.quiet(world, (one, two)):
         told = [*_table(SLOW, size, *_both(world, SLOW, size, one, two))]
         for way in FAST:
             told += _table(way, size, plain(world, way, size, one), ours(world, way, size, one))
-    finally:
-        for name in (one, two):
-            world.lab.link(name, rtt_ms=0, loss=0, kbit=0, jitter_ms=0)
-            gate.agent(world, name, "start")
     return told
 
 
