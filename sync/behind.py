@@ -36,8 +36,7 @@ select e.stream, sealed.rows, sealed.bytes, lately.row_bytes,
        first_claimed.at as claimed_at, first_free.at as free_at
 from sync.epoch e
 cross join lateral (
-    select coalesce(sum(b.rows), 0)::bigint as rows, coalesce(sum(b.bytes), 0)::bigint as bytes,
-           min(b.seq) as first
+    select coalesce(sum(b.rows), 0)::bigint as rows, coalesce(sum(b.bytes), 0)::bigint as bytes
     from sync.batch b
     where b.stream = e.stream and b.epoch = e.epoch and b.state <> 'acked'
 ) sealed
@@ -48,7 +47,7 @@ cross join lateral (
 ) lately
 left join lateral (
     select min(d.at) as at from sync.dirty d
-    where d.stream = e.stream and d.batch = sealed.first
+    where d.stream = e.stream and d.batch is not null
 ) first_claimed on true
 left join lateral (
     select d.at from sync.dirty d

@@ -52,6 +52,14 @@ def test_what_was_sealed_waits_until_it_is_acknowledged(aircraft: End) -> None:
     assert found["oldest_at"] == "2026-01-01T11:00:00+00:00"
 
 
+def test_the_oldest_may_be_in_any_change_set(aircraft: End) -> None:
+    for day in (2, 1):
+        add_events(aircraft, 1)
+        recorded_at(aircraft, f"2026-01-0{day} 10:00+00", "batch is null")
+        seal.seal_all(aircraft.engine, aircraft.settings)
+    assert waiting(aircraft)["use"]["oldest_at"] == "2026-01-01T10:00:00+00:00"
+
+
 def test_what_is_not_sealed_yet_is_as_old_as_its_first_row(aircraft: End) -> None:
     add_events(aircraft, 2)
     recorded_at(aircraft, "2026-01-02 10:00+00")
