@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Engine, text
 
 from common.clock import utc_now
 from common.health import schema_version
-from common.schema import Base
 from common.settings import Settings
 from sync import changeset, epoch, export, files, forgotten, user_lock
 from sync.capture import models_of
@@ -55,7 +54,6 @@ def seal(
                 return
             erased = forgotten.erased(connection)
             models = models_of(settings.role, stream)
-            _claim_all(connection, models)
             header = changeset.Header(
                 stream=stream,
                 epoch=str(last.epoch),
@@ -65,7 +63,7 @@ def seal(
                 schema=version,
                 node=settings.node,
                 created=clock().isoformat(),
-                tables=tuple(export.table(connection, model) for model in models),
+                tables=tuple(export.table(connection, model, whole=True) for model in models),
                 whole=True,
                 last_sha256=last.sha256,
             )
@@ -119,16 +117,6 @@ def _version(connection: Connection, stream: str, version: str, erased: int) -> 
     # Nobody is being erased now, and who is later withdraws what is written down by then.
     user_lock.alone(connection, shared=True)
     return version if forgotten.erased(connection) == erased else forgotten.WITHDRAWN
-
-
-def _claim_all(connection: Connection, models: list[type[Base]]) -> None:
-    connection.execute(text("create temp table claimed (tbl text, pk uuid) on commit drop"))
-    for model in models:
-        name = model.__tablename__
-        connection.execute(
-            text(f"insert into claimed select '{name}', id from {name}")  # noqa: S608  # our names
-        )
-    connection.execute(text("analyze claimed"))
 
 
 def prune(engine: Engine, settings: Settings, stream: str, now: datetime) -> None:

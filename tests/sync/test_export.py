@@ -78,6 +78,6 @@ def test_rows_that_cannot_be_had_are_a_database_error_that_says_why(aircraft: En
         (changeset.Table("usage_event", ("id", "nothing"), 1, 0),),
     )  # fmt: skip
     with aircraft.engine.connect() as connection:
-        connection.execute(text("create temp table claimed (tbl text, pk uuid)"))
+        connection.execute(text(export.CLAIMED))
         with pytest.raises(DBAPIError, match=r"column t\.nothing does not exist"):
             export.write(connection, aircraft.settings.state_dir / "x.cs", header, [UsageEvent])

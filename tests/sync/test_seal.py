@@ -39,6 +39,15 @@ def sent_keys(end: End, table: str = "usage_event") -> list[UUID]:
     return sorted(keys)
 
 
+def titles(end: End, seq: int) -> list[bytes]:
+    path = next(files.outbox(end.settings).rglob(changeset.file_name(seq)))
+    with path.open("rb") as file:
+        blocks = [
+            one for one in changeset.read(file, path.name) if isinstance(one, changeset.Block)
+        ]
+    return [value for one in blocks if one.column == "title" for value in values_of(one)]
+
+
 def test_a_batch_holds_the_rows_and_is_numbered_and_chained(aircraft: End) -> None:
     for count in (3, 2):
         add_events(aircraft, count)
@@ -66,11 +75,7 @@ def test_a_row_changed_many_times_travels_once_as_it_is_now(hangar: End) -> None
     )
     (batch,) = seal.seal(hangar.engine, hangar.settings, "cat")
     assert batch.rows == 1
-    path = next(files.outbox(hangar.settings).rglob("*.cs"))
-    with path.open("rb") as file:
-        blocks = list(changeset.read(file, path.name))[1:]
-    titles = [part.data for part in blocks if getattr(part, "column", "") == "title"]
-    assert titles == [b'{"en": "C\\\\tD"}\n']
+    assert titles(hangar, batch.seq) == [b'{"en": "C\\\\tD"}']
 
 
 def test_a_large_change_is_cut_into_batches_with_parents_first(hangar: End) -> None:
@@ -89,6 +94,53 @@ def test_a_large_change_is_cut_into_batches_with_parents_first(hangar: End) -> N
         for header in sealed_files(hangar)
     ]
     assert counts[1:] == [[("item", 4)], [("item", 1), ("asset", 3)], [("asset", 2)]]
+
+
+def test_a_batch_has_its_rows_as_they_were_when_it_was_begun(hangar: End) -> None:
+    run(
+        hangar,
+        "insert into item (id, kind, title) select gen_random_uuid(), 'film', '{\"en\": \"A\"}' "
+        "from generate_series(1, 3)",
+    )
+    before = ids(hangar, "item")
+
+    def somebody_writes(step: str) -> None:
+        if step == "claimed":
+            run(
+                hangar,
+                f"delete from item where id = '{before[0]}'",
+                f"update item set title = '{{\"en\": \"B\"}}' where id = '{before[1]}'",
+                "insert into item (id, kind, title) values (gen_random_uuid(), 'film', '{}')",
+            )
+            with hangar.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as own:
+                own.execute(text("vacuum item"))
+
+    seal.seal(hangar.engine, hangar.settings, "cat", at=somebody_writes)
+    assert sent_keys(hangar, "item") == before
+    assert titles(hangar, 1) == [b'{"en": "A"}'] * 3
+    seal.seal(hangar.engine, hangar.settings, "cat")
+    items = sealed_files(hangar)[1].tables[0]
+    assert (items.table, items.upserts, items.deletes) == ("item", 2, 1)
+    assert sorted(titles(hangar, 2)) == [b'{"en": "B"}', b"{}"]
+
+
+def test_of_a_table_what_was_recorded_first_goes_first(aircraft: End) -> None:
+    users = [UUID(int=number) for number in (3, 1, 2)]
+    for user in users:
+        run(
+            aircraft,
+            "insert into user_event (id, user_id, field, value, hlc, aircraft) "
+            f"values ('{user}', '{user}', 'name', '\"Ada\"', 1, 'EC-TAA')",
+        )
+    # What is written anew lies behind the others.
+    run(aircraft, f"update sync.dirty set at = at where pk = '{users[0]}'")
+    with aircraft.engine.connect() as connection:
+        lying = connection.scalars(text("select pk from sync.dirty where batch is null")).all()
+    assert lying == [*users[1:], users[0]]
+    seal.seal(aircraft.engine, aircraft.settings, "usr", rows=1)
+    with aircraft.engine.connect() as connection:
+        sealed = connection.scalars(text("select pk from sync.dirty order by batch")).all()
+    assert sealed == users
 
 
 def test_rows_too_large_for_one_batch_go_in_several(
