@@ -32,8 +32,7 @@ class Lacking:
 
 
 _WAITING = text("""
-select e.stream, sealed.rows, sealed.bytes, lately.row_bytes,
-       first_claimed.at as claimed_at, first_free.at as free_at
+select e.stream, sealed.rows, sealed.bytes, lately.row_bytes, oldest.at as oldest_at
 from sync.epoch e
 cross join lateral (
     select coalesce(sum(b.rows), 0)::bigint as rows, coalesce(sum(b.bytes), 0)::bigint as bytes
@@ -45,16 +44,11 @@ cross join lateral (
         select b.bytes, b.rows from sync.batch b
         where b.stream = e.stream and b.epoch = e.epoch order by b.seq desc limit 5) l
 ) lately
-left join lateral (
+cross join lateral (
     select min(d.at) as at from sync.dirty d
-    where d.stream = e.stream and d.batch is not null
-) first_claimed on true
-left join lateral (
-    select d.at from sync.dirty d
-    where d.stream = e.stream and d.batch is null and (d.stream, d.tbl) in
-        (select * from unnest(cast(:streams as text[]), cast(:tables as text[])))
-    order by d.id limit 1
-) first_free on true
+    where d.stream = e.stream and (d.batch is not null or (d.stream, d.tbl) in
+        (select * from unnest(cast(:streams as text[]), cast(:tables as text[]))))
+) oldest
 order by e.stream
 """)
 
@@ -71,8 +65,7 @@ def waiting(connection: Connection, role: str) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for row in connection.execute(_WAITING, known(role)):
-        times = [at for at in (row.claimed_at, row.free_at) if at is not None]
-        oldest = min(times).isoformat(timespec="seconds") if times else None
+        oldest = row.oldest_at and row.oldest_at.isoformat(timespec="seconds")
         found[row.stream] = {
             "rows": row.rows,
             "bytes": row.bytes,
