@@ -1,9 +1,9 @@
-"""Exporting the rows of a batch: what the snapshot of `sync.seal` sees, column by column.
+"""Exporting rows as a transaction's snapshot sees them: those of a batch, or whole tables, column by column.
 
-What is to be written is in a temporary table: each key once, and where its row lies, null if it has none.
-So a row is looked for once. It stays there as long as the transaction lasts that wrote this down: what that
-sees is not vacuumed, and a table that it has read is not written anew. Rows stream from the database into
-the file in groups, so that memory does not grow with their number.
+What is to be written of a batch is in a temporary table: each key once, and where its row lies, null if it
+has none. So a row is looked for once. It stays there as long as the transaction lasts that wrote this down:
+what that sees is not vacuumed, and a table that it has read is not written anew. Rows stream from the
+database into the file in groups, so that memory does not grow with their number.
 """
 
 from __future__ import annotations
