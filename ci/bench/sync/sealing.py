@@ -1,7 +1,7 @@
 """How fast changed rows become change-sets, and what memory that takes, however many there are.
 
-What takes a second or two is done three times, for the middle one: what else the machine does, and the disk
-with what was loaded before, can double it.
+What takes a second or two is done three times: the middle rate counts, for what else the machine does, and
+the disk with what was loaded before, can halve it; of the memory the most.
 """
 
 from __future__ import annotations

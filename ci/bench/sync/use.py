@@ -1,9 +1,9 @@
-"""How much of the link a transfer uses, beside one plain TCP stream through the same tunnel.
+"""How much of the link a transfer uses, beside one plain TCP stream through the same tower.
 
 A file that does not compress, so that nothing but the link decides; the time of both runs from the first
 word of the one who asks to the last byte. Of a landing the SSH connection is made once, before. The two run
-at once, each on an aircraft and a link of its own, far below what the machine can do: one after the other
-they would take twenty minutes.
+at once, on two aircraft whose tunnels and links are alike, far below what the machine can do: one after the
+other they would take twenty minutes.
 """
 
 from __future__ import annotations
