@@ -64,6 +64,12 @@ class Packer:
         return path
 
 
+def blocks_of(path: Path) -> list[changeset.Block]:
+    """Read all blocks of a change-set."""
+    with path.open("rb") as file:
+        return [one for one in changeset.read(file, path.name) if isinstance(one, changeset.Block)]
+
+
 def values_of(block: changeset.Block) -> list[bytes]:
     """Take a block apart; the values are still escaped for COPY."""
     return block.data.split(b"\n")[:-1]

@@ -10,6 +10,7 @@ from common.schema import UsageEvent
 from sync import changeset, export, files, seal
 from sync.apply import apply_all
 from tests.sync.ends import End, add_events, carry, run, scalar_list
+from tests.sync.packed import blocks_of
 
 pytestmark = pytest.mark.postgres
 
@@ -27,8 +28,7 @@ from generate_series(1, 100) n
 
 def blocks(end: End) -> list[changeset.Block]:
     (path,) = files.outbox(end.settings).rglob("*.cs")
-    with path.open("rb") as file:
-        return [one for one in changeset.read(file, path.name) if isinstance(one, changeset.Block)]
+    return blocks_of(path)
 
 
 def test_rows_arrive_as_they_were_in_however_many_groups(

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from common import migrate
 from sync import changeset, files, seal
 from tests.sync.ends import End, PowerCut, add_events, cut_at, ids, run, scalar
-from tests.sync.packed import values_of
+from tests.sync.packed import blocks_of, values_of
 
 pytestmark = pytest.mark.postgres
 
@@ -26,26 +26,19 @@ def sealed_files(end: End) -> list[changeset.Header]:
 
 
 def sent_keys(end: End, table: str = "usage_event") -> list[UUID]:
-    keys = []
-    for path in sorted(files.outbox(end.settings).rglob("*.cs")):
-        with path.open("rb") as file:
-            for part in changeset.read(file, path.name):
-                if (
-                    isinstance(part, changeset.Block)
-                    and part.column == "id"
-                    and part.table.table == table
-                ):
-                    keys += [UUID(line.decode()) for line in values_of(part)]
-    return sorted(keys)
+    return sorted(
+        UUID(value.decode())
+        for path in files.outbox(end.settings).rglob("*.cs")
+        for block in blocks_of(path)
+        if (block.table.table, block.column) == (table, "id")
+        for value in values_of(block)
+    )
 
 
 def titles(end: End, seq: int) -> list[bytes]:
     path = next(files.outbox(end.settings).rglob(changeset.file_name(seq)))
-    with path.open("rb") as file:
-        blocks = [
-            one for one in changeset.read(file, path.name) if isinstance(one, changeset.Block)
-        ]
-    return [value for one in blocks if one.column == "title" for value in values_of(one)]
+    blocks = [block for block in blocks_of(path) if block.column == "title"]
+    return [value for block in blocks for value in values_of(block)]
 
 
 def test_a_batch_holds_the_rows_and_is_numbered_and_chained(aircraft: End) -> None:
