@@ -6,13 +6,14 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path, PosixPath
 from random import Random
 
 import pytest
 
 from ci.faults.case import Case, run, show
 from ci.faults.enrol.stand import EnrolStand
-from ci.faults.release import back, matrix
+from ci.faults.release import back, held, matrix
 from ci.faults.sync import hosts
 from ci.faults.sync import matrix as every_step
 from ci.faults.sync.stand import Stand as SyncStand
@@ -20,6 +21,7 @@ from ci.faults.tables import TABLES
 from ci.faults.under_test import UnderTest, stand
 from ci.faults.way import Way
 from ci.story.teller import NotSo
+from fleet.aboard.steps import Step
 
 # Two runs on one machine must not meet, nor this lab the story's of the same run.
 NAME = f"flt{os.getpid() % 10**4}"
@@ -128,6 +130,29 @@ def test_a_row_that_does_not_hold_is_told_and_the_others_go_on(
     assert not show(rows, as_json)
     assert "half a file" in capsys.readouterr().out
     assert any("Traceback" in line for line in said), "what nobody foresaw says where it happened"
+
+
+class Brief(PosixPath):
+    """A file that is removed as soon as anybody has looked."""
+
+    def exists(self) -> bool:
+        there = super().exists()
+        self.unlink(missing_ok=True)
+        return there
+
+    def read_text(self, *args: str | None) -> str:
+        text = super().read_text(*args)
+        self.unlink()
+        return text
+
+
+def test_what_is_held_at_a_step_goes_on_whenever_it_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "HOLD", Brief(tmp_path / "hold"))
+    held.HOLD.write_text(Step.RETURN_SWITCH.label)
+    held.at(Step.RETURN_SWITCH)
+    assert not list(tmp_path.iterdir()), "it was held"
 
 
 @pytest.fixture

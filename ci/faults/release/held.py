@@ -19,8 +19,16 @@ PLACE = "/srv/faults/aboard.py"
 def at(step: object) -> None:
     """Waits before the step that the file names."""
     label = step.label  # type: ignore[attr-defined]
-    while HOLD.exists() and HOLD.read_text().strip() == label:
+    while _held() == label:
         time.sleep(0.005)
+
+
+def _held() -> str:
+    """The step that is named now; one look, for the file may be removed between two."""
+    try:
+        return HOLD.read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":
