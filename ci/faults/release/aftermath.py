@@ -34,7 +34,11 @@ def served(stand: Stand, *allowed: Made, over: bool = True) -> Made:
                 return made
         raise NotSo(f"served is {seen.served}, current is {seen.current or 'nothing'}")
 
-    found = eventually("the old or the new release is served", look, within_s=SERVED_S, every_s=0.2)
+    what = "the old or the new release is served"
+    try:
+        found = eventually(what, look, within_s=SERVED_S, every_s=0.2)
+    except NotSo as error:
+        raise NotSo(f"{error}; aboard said by itself: {stand.by_itself()}") from None
     assert isinstance(found, Made)
     return found
 

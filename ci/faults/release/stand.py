@@ -206,6 +206,11 @@ class Stand(UnderTest):
         assert isinstance(seen, Seen)
         return seen
 
+    def by_itself(self) -> str:
+        """What aboard said at last of its own accord: at boot, or in the minutes since."""
+        said = self.shell("journalctl -q -b -o cat -n 3 -u turnaround-aboard-recover.service")
+        return " / ".join(said.splitlines())
+
     # Where rows begin.
 
     def settle(self) -> None:
