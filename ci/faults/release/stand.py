@@ -28,9 +28,10 @@ HOME = "/var/lib/turnaround"
 ABOARD = "/opt/turnaround/bin/aboard"
 # The host has our interpreter's program in a place of its own, and every order goes through it.
 HELD = f'#!/bin/sh\nexec /usr/bin/python3 -B -I {held.PLACE} "$@"\n'
+# First who starts the others: what it has asked for a moment ago would cancel their stop.
 STOP = (
     "systemctl stop turnaround-aboard-recover.timer turnaround-aboard-recover.service"
-    f" '{BESIDE}@*' {AGENT}"
+    f"; systemctl stop '{BESIDE}@*' {AGENT}"
 )
 # What runs beside is started by aboard, as at boot. The table starts the timer more often than systemd likes.
 START = (
