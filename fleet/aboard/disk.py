@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISLNK
 
 
 def write(path: Path, pieces: Iterable[bytes], mode: int = 0o644) -> None:
@@ -76,10 +78,12 @@ def remove_tree(folder: Path) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files below a folder, links counted as nothing."""
+    """Bytes of the files below a folder; links, and what is removed meanwhile, count as nothing."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            status = os.lstat(os.path.join(parent, name))
-            total += status.st_size if not os.path.islink(os.path.join(parent, name)) else 0
+            # Whoever asks holds no lock: an order may be at work.
+            with suppress(FileNotFoundError):
+                status = os.lstat(os.path.join(parent, name))
+                total += 0 if S_ISLNK(status.st_mode) else status.st_size
     return total

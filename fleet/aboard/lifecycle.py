@@ -175,10 +175,9 @@ def listing(world: World) -> dict[str, object]:
                         "stage": one.stage,
                         "at": one.at,
                         "reason": one.reason,
-                        "bytes": disk.size_of(path) if path.exists() else 0,
+                        "bytes": disk.size_of(world.release(kind, one.version)),
                     }
                     for one in state.records(kind)
-                    for path in [world.release(kind, one.version)]
                 ],
             }
             for kind in kinds

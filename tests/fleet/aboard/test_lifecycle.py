@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -225,6 +226,23 @@ def test_list_says_what_is_here_and_why(host: Host) -> None:
         (one.version, "confirmed"),
     ]
     assert all(release["bytes"] > 500 for release in onboard["releases"])
+
+
+def test_list_answers_while_an_order_is_at_work(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.accept(build(1))
+    before = lifecycle.listing(host.world)
+    coming, look = host.world.home / "blobs/.coming.tmp", os.lstat
+    coming.write_bytes(b"a piece of the next release")
+
+    def late(path: str) -> os.stat_result:
+        if path == str(coming):
+            coming.unlink()  # between the look into its folder and the look at it
+        return look(path)
+
+    monkeypatch.setattr(os, "lstat", late)
+    assert lifecycle.listing(host.world) == before
 
 
 def test_a_lost_state_file_trusts_what_is_current(host: Host) -> None:
